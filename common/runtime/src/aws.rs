@@ -1,1 +1,189 @@
-//! aws
+//! The clients of DynamoDB, S3 and SQS.
+//!
+//! Invariants: the behaviour version is pinned, so an update of the SDK changes no default silently;
+//! every call has a time-out; the three clients share one pool of connections, one TLS set-up and one
+//! set of credentials; proxies from the environment are not used, as the local system's endpoints are
+//! on loopback. Only what [`AwsOptions`] says counts: profiles and the SDK's own variables change
+//! nothing, except for the credentials, which come from where the SDK looks for them unless they are
+//! given.
+//!
+//! A transient failure is tried again by the SDK, three attempts in all with jitter. That is safe here
+//! and would not be for charges, which go through [`Http`](crate::Http).
+//!
+//! Faults are injected through [`AwsOptions::http_client`], where the SDK sends its requests.
+
+use std::time::Duration;
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use crate::config::Reader;
+
+/// How often a call is tried, the first time included.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// How long a call to one service may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTimeouts {
+    /// One attempt, up to the head of the response: an S3 object's body may take longer.
+    pub attempt: Duration,
+    /// All attempts together, with the pauses between them.
+    pub operation: Duration,
+}
+
+impl ServiceTimeouts {
+    /// Time for every attempt, and 5 s for the pauses.
+    pub fn of_attempt(attempt: Duration) -> Self {
+        let pauses = Duration::from_secs(5);
+        Self {
+            attempt,
+            operation: attempt.saturating_mul(ATTEMPTS_MAX).saturating_add(pauses),
+        }
+    }
+}
+
+/// What the clients are built from.
+#[derive(Debug, Clone)]
+pub struct AwsOptions {
+    /// The region, such as `us-east-1`.
+    pub region: String,
+    /// Where DynamoDB is, if it is not AWS's.
+    pub endpoint_dynamodb: Option<String>,
+    /// Where S3 is, if it is not AWS's. Buckets are then part of the path instead of the host.
+    pub endpoint_s3: Option<String>,
+    /// Where SQS is, if it is not AWS's.
+    pub endpoint_sqs: Option<String>,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a call to DynamoDB may take.
+    pub timeouts_dynamodb: ServiceTimeouts,
+    /// How long a call to S3 may take: enough for the upload of a part of some megabytes.
+    pub timeouts_s3: ServiceTimeouts,
+    /// How long a call to SQS may take: more than the 20 s that a receive may wait for messages.
+    pub timeouts_sqs: ServiceTimeouts,
+    /// What sends the requests, in place of the client that opens connections.
+    pub http_client: Option<SharedHttpClient>,
+    /// The credentials, in place of those that the SDK finds in its environment.
+    pub credentials: Option<Credentials>,
+}
+
+impl AwsOptions {
+    /// AWS itself in `region`, with the default time-outs: 2 s for a connection; 5, 60 and 30 s for an
+    /// attempt at DynamoDB, S3 and SQS.
+    pub fn new(region: impl Into<String>) -> Self {
+        Self {
+            region: region.into(),
+            endpoint_dynamodb: None,
+            endpoint_s3: None,
+            endpoint_sqs: None,
+            connect_timeout: Duration::from_secs(2),
+            timeouts_dynamodb: ServiceTimeouts::of_attempt(Duration::from_secs(5)),
+            timeouts_s3: ServiceTimeouts::of_attempt(Duration::from_mins(1)),
+            timeouts_sqs: ServiceTimeouts::of_attempt(Duration::from_secs(30)),
+            http_client: None,
+            credentials: None,
+        }
+    }
+
+    /// Reads `AWS_REGION` (required), `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL_SQS` and, in whole seconds, `WEIR_AWS_CONNECT_TIMEOUT`,
+    /// `WEIR_DYNAMODB_TIMEOUT`, `WEIR_S3_TIMEOUT`, `WEIR_SQS_TIMEOUT`, the last three being an attempt's.
+    pub fn read(reader: &mut Reader) -> Self {
+        let mut endpoint = |name| reader.optional_url(name).map(String::from);
+        let endpoint_dynamodb = endpoint("AWS_ENDPOINT_URL_DYNAMODB");
+        let endpoint_s3 = endpoint("AWS_ENDPOINT_URL_S3");
+        let endpoint_sqs = endpoint("AWS_ENDPOINT_URL_SQS");
+        let mut attempt = |name, default, range| {
+            ServiceTimeouts::of_attempt(reader.seconds(name, default, range))
+        };
+        Self {
+            endpoint_dynamodb,
+            endpoint_s3,
+            endpoint_sqs,
+            timeouts_dynamodb: attempt("WEIR_DYNAMODB_TIMEOUT", 5, 1..=60),
+            timeouts_s3: attempt("WEIR_S3_TIMEOUT", 60, 1..=600),
+            // A receive that waits 20 s for messages must not look like one that hangs.
+            timeouts_sqs: attempt("WEIR_SQS_TIMEOUT", 30, 21..=60),
+            connect_timeout: reader.seconds("WEIR_AWS_CONNECT_TIMEOUT", 2, 1..=30),
+            ..Self::new(reader.text("AWS_REGION"))
+        }
+    }
+}
+
+/// The clients. Clones share connections and credentials.
+#[derive(Debug, Clone)]
+pub struct AwsClients {
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+}
+
+impl AwsClients {
+    /// Builds the clients. Nothing is sent yet; missing credentials show with the first call.
+    pub async fn new(options: &AwsOptions) -> Self {
+        let region = Region::new(options.region.clone());
+        let credentials = match &options.credentials {
+            Some(credentials) => SharedCredentialsProvider::new(credentials.clone()),
+            None => SharedCredentialsProvider::new(
+                DefaultCredentialsChain::builder()
+                    .region(region.clone())
+                    .build()
+                    .await,
+            ),
+        };
+        let http_client = options.http_client.clone().unwrap_or_else(network);
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(region)
+            .credentials_provider(credentials)
+            .http_client(http_client)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+            .build();
+        let config = |endpoint: &Option<String>, timeouts| {
+            let timeouts = timeout_config(options.connect_timeout, timeouts);
+            let builder = shared.to_builder().timeout_config(timeouts);
+            match endpoint {
+                Some(endpoint) => builder.endpoint_url(endpoint).build(),
+                None => builder.build(),
+            }
+        };
+        let s3 =
+            aws_sdk_s3::config::Builder::from(&config(&options.endpoint_s3, options.timeouts_s3))
+                .force_path_style(options.endpoint_s3.is_some())
+                .build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config(
+                &options.endpoint_dynamodb,
+                options.timeouts_dynamodb,
+            )),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(&config(&options.endpoint_sqs, options.timeouts_sqs)),
+        }
+    }
+}
+
+fn network() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
+}
+
+fn timeout_config(connect: Duration, service: ServiceTimeouts) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(connect)
+        .operation_attempt_timeout(service.attempt)
+        .operation_timeout(service.operation)
+        .build()
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,20 +15,20 @@
 //! | [`telemetry`] | JSON log lines that carry a correlation id |
 //! | [`metrics`] | counts and durations in CloudWatch's embedded metric format |
 
-//pub mod aws;
+pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod http;
-//pub mod metrics;
+pub mod metrics;
 pub mod random;
-//pub mod telemetry;
+pub mod telemetry;
 
-//pub use aws::{AwsClients, AwsOptions};
+pub use aws::{AwsClients, AwsOptions};
 pub use clock::{Clock, Elapsed, ManualClock};
 pub use config::{ConfigError, Reader};
 pub use http::{
     Http, HttpError, HttpOptions, HttpRequest, HttpResponse, StreamBody, Transport, Url,
 };
-//pub use metrics::{Metric, Metrics};
+pub use metrics::{Metric, Metrics};
 pub use random::Random;
-//pub use telemetry::CorrelationId;
+pub use telemetry::CorrelationId;

@@ -1,1 +1,242 @@
-//! metrics
+//! Counts and durations in CloudWatch's embedded metric format: one JSON line a flush.
+//!
+//! What is recorded adds up in memory until [`Metrics::flush`] writes it; CloudWatch makes metrics
+//! out of the line without a call being made. The names are a closed list, [`Metric`], and there is one
+//! dimension, the function: each combination of dimensions is a metric of its own that is paid for.
+//!
+//! Invariants: a count is never lost between flushes, and saturates instead of wrapping; durations are
+//! written before they pass the 100 values that the format allows a document; a flush with nothing to
+//! say writes nothing. A line that cannot be written is lost, with a warning in the log: metrics never
+//! fail the work that they measure.
+//!
+//! The format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Clock;
+
+/// The namespace of every metric.
+pub const NAMESPACE: &str = "Weir";
+
+/// How many values of one metric a document may hold, by the format.
+const VALUES_MAX: usize = 100;
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $unit:ident;)*) => {
+        /// Every metric there is. Counts are whole numbers, durations whole milliseconds.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Metric {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Metric {
+            /// Every metric, for documents and dashboards.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Its name in CloudWatch.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Its unit in CloudWatch.
+            pub fn unit(self) -> Unit {
+                match self { $(Self::$variant => Unit::$unit,)* }
+            }
+        }
+    };
+}
+
+/// A unit of CloudWatch's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// How many.
+    Count,
+    /// How long, in whole milliseconds.
+    Milliseconds,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+        }
+    }
+}
+
+metrics! {
+    /// Files that became known.
+    FilesStored = "files_stored", Count;
+    /// Files whose every detail is stored and on its queue.
+    FilesProcessed = "files_processed", Count;
+    /// Files that cannot be trusted and became `Error`.
+    FilesError = "files_error", Count;
+    /// Batches that could not be taken or ended with a detail in `Error`.
+    BatchesError = "batches_error", Count;
+    /// Details stored from files.
+    DetailsStored = "details_stored", Count;
+    /// Details that were charged or refunded.
+    DetailsProcessed = "details_processed", Count;
+    /// Details that became `Error`.
+    DetailsError = "details_error", Count;
+    /// Transient failures after which a detail waits for another attempt.
+    DetailsRetried = "details_retried", Count;
+    /// Details whose outcome nobody knows any more: each one needs a person.
+    OutcomeUnknown = "outcome_unknown", Count;
+    /// Times that a breaker opened because the platform kept failing.
+    BreakerOpen = "breaker_open", Count;
+    /// Calls refused because of the credentials: every detail is affected.
+    CredentialsRefused = "credentials_refused", Count;
+    /// Messages that ended in a dead-letter queue.
+    DeadLetters = "dead_letters", Count;
+    /// Calls that a table, queue or platform refused because of the rate.
+    Throttles = "throttles", Count;
+    /// Records of a queue that were handed back to it.
+    RecordsFailed = "records_failed", Count;
+    /// Details, files and batches that nothing was working on and that were put on a queue again.
+    Swept = "swept", Count;
+    /// One call to the platform.
+    PlatformCallTime = "platform_call_time", Milliseconds;
+    /// One file from its first reading until it is on the queue, within one invocation.
+    FileTime = "file_time", Milliseconds;
+    /// One invocation of a function.
+    InvocationTime = "invocation_time", Milliseconds;
+}
+
+/// Where metrics are recorded. Clones record into the same place.
+#[derive(Clone)]
+pub struct Metrics {
+    shared: Arc<Mutex<State>>,
+    clock: Clock,
+    function: Arc<str>,
+}
+
+struct State {
+    counts: BTreeMap<Metric, u64>,
+    durations: BTreeMap<Metric, Vec<u64>>,
+    writer: Box<dyn Write + Send>,
+}
+
+impl Metrics {
+    /// Metrics of the function `function`, written to `writer`, a line at a time.
+    pub fn new(
+        function: impl Into<Arc<str>>,
+        clock: Clock,
+        writer: impl Write + Send + 'static,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(State {
+                counts: BTreeMap::new(),
+                durations: BTreeMap::new(),
+                writer: Box::new(writer),
+            })),
+            clock,
+            function: function.into(),
+        }
+    }
+
+    /// Metrics on standard output, where Lambda reads them.
+    pub fn stdout(function: impl Into<Arc<str>>, clock: Clock) -> Self {
+        Self::new(function, clock, io::stdout())
+    }
+
+    /// Metrics that go nowhere.
+    pub fn discarded(clock: Clock) -> Self {
+        Self::new("none", clock, io::sink())
+    }
+
+    /// Adds `value` to a count. Zero is recorded too: it tells "none" from "not measured".
+    pub fn count(&self, metric: Metric, value: u64) {
+        debug_assert_eq!(metric.unit(), Unit::Count);
+        self.with(|state, _| {
+            let count = state.counts.entry(metric).or_default();
+            *count = count.saturating_add(value);
+        });
+    }
+
+    /// Records a duration, in whole milliseconds rounded down.
+    pub fn duration(&self, metric: Metric, duration: Duration) {
+        debug_assert_eq!(metric.unit(), Unit::Milliseconds);
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.with(|state, metrics| {
+            let values = state.durations.entry(metric).or_default();
+            values.push(millis);
+            if values.len() >= VALUES_MAX {
+                state.write(metrics);
+            }
+        });
+    }
+
+    /// Writes what was recorded since the last time.
+    pub fn flush(&self) {
+        self.with(State::write);
+    }
+
+    fn with(&self, act: impl FnOnce(&mut State, &Self)) {
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut state, self);
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("function", &self.function)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn write(&mut self, metrics: &Metrics) {
+        let counts = std::mem::take(&mut self.counts);
+        let durations = std::mem::take(&mut self.durations);
+        let counts = counts
+            .into_iter()
+            .map(|(metric, count)| (metric, Value::from(count)));
+        let durations = durations
+            .into_iter()
+            .map(|(metric, millis)| (metric, Value::from(millis)));
+        let values: Vec<_> = counts.chain(durations).collect();
+        if values.is_empty() {
+            return;
+        }
+        let line = document(metrics, values);
+        if let Err(error) = writeln!(self.writer, "{line}").and_then(|()| self.writer.flush()) {
+            tracing::warn!(%error, "metrics are lost: they cannot be written");
+        }
+    }
+}
+
+fn document(metrics: &Metrics, values: Vec<(Metric, Value)>) -> Value {
+    let definitions: Vec<_> = values
+        .iter()
+        .map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit().name()}))
+        .collect();
+    let mut members = Map::new();
+    members.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": metrics.clock.now().timestamp_millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["function"]],
+                "Metrics": definitions,
+            }],
+        }),
+    );
+    members.insert("function".to_owned(), json!(&*metrics.function));
+    for (metric, value) in values {
+        members.insert(metric.name().to_owned(), value);
+    }
+    Value::Object(members)
+}
+
+#[cfg(test)]
+mod tests;

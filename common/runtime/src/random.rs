@@ -49,14 +49,14 @@ impl Random {
         if n == 0 {
             return 0;
         }
-        self.draw(|mut rng| rng.random_range(0..n))
+        self.draw(|rng| rng.random_range(0..n))
     }
 
     /// A duration from zero to `max`, both included, in whole nanoseconds. Beyond 584 years `max`
     /// counts as 584 years.
     pub fn jitter(&self, max: Duration) -> Duration {
         let nanos_max = u64::try_from(max.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.draw(|mut rng| rng.random_range(0..=nanos_max)))
+        Duration::from_nanos(self.draw(|rng| rng.random_range(0..=nanos_max)))
     }
 
     /// A UUID of version 7 that carries `now` in milliseconds, so that identifiers sort by the time
