@@ -9,14 +9,16 @@
 )]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
 use weir_lambda::{BatchResponse, Deadline, Settled, SqsRecord, decode, run_batch, run_group};
 use weir_runtime::Clock;
+use weir_runtime::telemetry::{self, TelemetryOptions};
 
 fn records(count: usize) -> Vec<SqsRecord> {
     let ids = (0..count).map(|n| format!("m-{n}"));
@@ -230,6 +232,52 @@ async fn a_group_is_not_shown_what_cannot_be_read() {
     })
     .await;
     assert_eq!(failed(&response), ["none"]);
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_failed_record_is_logged_once_with_its_message_id_and_correlation() {
+    let event = json!({"Records": [
+        {"messageId": "m-0", "body": "7"},
+        {"messageId": "m-1", "body": "x", "messageAttributes": {
+            "correlation_id": {"stringValue": "c-1", "dataType": "String"}
+        }},
+        {"messageId": "m-2"},
+    ]});
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let options = TelemetryOptions::default();
+    let subscriber = telemetry::subscriber(&options, Clock::system(), move || writer.clone());
+    let guard = tracing::subscriber::set_default(subscriber);
+    let parse = |record: SqsRecord| async move { record.body.parse::<u8>().map(|_| ()) };
+    let response = run_batch(decode(event).unwrap(), &a_minute(), 10, parse).await;
+    drop(guard);
+    assert_eq!(failed(&response), ["m-1", "m-2"]);
+    let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said = |field: &str| -> Vec<_> { lines.iter().map(|l| l[field].clone()).collect() };
+    assert_eq!(said("message_id"), ["m-1", "m-2"]);
+    assert_eq!(said("correlation_id"), ["c-1", "m-2"]);
+    assert_eq!(
+        said("reason"),
+        ["invalid digit found in string", "its body is not a string"]
+    );
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
