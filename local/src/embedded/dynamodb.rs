@@ -1,10 +1,10 @@
-//! DynamoDB on SQLite.
+//! DynamoDB on `SQLite`.
 //!
 //! The engine handles a request on the thread that read it, under one lock, and so blocks that thread.
 //! It therefore has threads of its own, apart from those on which the rest of the process runs: the
 //! database may be busy, the queues, timers and handlers go on.
 //!
-//! Durability: SQLite in WAL mode with `synchronous = NORMAL`. A commit is in the operating system's
+//! Durability: `SQLite` in WAL mode with `synchronous = NORMAL`. A commit is in the operating system's
 //! hands when it is acknowledged, so killing the process loses nothing; a power cut can lose the last
 //! commits but leaves the database whole.
 //!

@@ -36,7 +36,9 @@ pub enum EmbeddedError {
         source: io::Error,
     },
     /// Another process works on the same folder.
-    #[error("{service}: {path} is in use by another process; stop that one, or choose another folder")]
+    #[error(
+        "{service}: {path} is in use by another process; stop that one, or choose another folder"
+    )]
     FolderInUse {
         /// The part that wanted it.
         service: &'static str,

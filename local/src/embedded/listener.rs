@@ -98,12 +98,11 @@ impl Server {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let listener =
-            TcpListener::from_std(listener).map_err(|source| EmbeddedError::Listen {
-                service: name,
-                addr,
-                source,
-            })?;
+        let listener = TcpListener::from_std(listener).map_err(|source| EmbeddedError::Listen {
+            service: name,
+            addr,
+            source,
+        })?;
         let (stop, stopping) = watch::channel(false);
         let task = tokio::spawn(accept(name, listener, clock, service, stopping));
         Ok(Self { addr, stop, task })
@@ -161,7 +160,10 @@ async fn accept<S, B>(
         while connections.join_next().await.is_some() {}
     });
     if drained.await.is_err() {
-        tracing::warn!(service = name, "connections were still open when it stopped");
+        tracing::warn!(
+            service = name,
+            "connections were still open when it stopped"
+        );
         connections.shutdown().await;
     }
 }

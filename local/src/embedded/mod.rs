@@ -3,7 +3,7 @@
 //!
 //! | part | made of | keeps its state |
 //! | --- | --- | --- |
-//! | [`Dynamodb`] | `dynoxide` on SQLite | in a file, or in memory |
+//! | [`Dynamodb`] | `dynoxide` on `SQLite` | in a file, or in memory |
 //! | [`S3`] | `s3s` for the protocol and the signatures, a folder store of our own | in a folder |
 //! | [`Sqs`] | a queue engine of our own | in memory; whatever sweeps the state fills it again |
 //!
