@@ -1,1 +1,84 @@
-//! weir-store
+//! What Weir keeps, and how it changes: DynamoDB tables, S3 objects, SQS queues.
+//!
+//! One module an aggregate, plain functions over the real clients, no traits: tests run them on the
+//! embedded parts. Invariants:
+//!
+//! - A change of state is a conditional write. [`StoreError::Conflict`] says that somebody was
+//!   faster; whoever gets it reads again and decides again.
+//! - What changes together is one transaction: a detail, its event and its batch's counters.
+//! - Items that are read often stay under 1 KB, which is one write unit; XML, requests and
+//!   responses lie beside them, compressed.
+//! - A detail's place follows from its id, so nothing needs an index to be found, and lists of a
+//!   batch are strongly consistent.
+
+mod api_keys;
+mod batches;
+mod capacity;
+mod details;
+mod error;
+mod files;
+mod item;
+mod lookups;
+mod names;
+mod objects;
+mod payload;
+mod queues;
+mod reference;
+mod tables;
+mod write;
+
+use weir_runtime::{AwsClients, Clock, Random};
+
+pub use api_keys::{ApiKeyHash, ApiKeyRecord};
+pub use batches::{Batch, CounterChange};
+pub use capacity::{Capacity, Units};
+pub use details::{
+    Call, Detail, DetailPlace, Event, Lease, LeaseOutcome, Outcome, Payload, SHARD_BLOCK_LINES,
+    shard_count_for,
+};
+pub use error::StoreError;
+pub use files::{File, Stage};
+pub use lookups::OrderEntry;
+pub use names::Names;
+pub use objects::ObjectReader;
+pub use queues::{DetailsMessage, UploadContinuation};
+pub use reference::{Client, Customer, Program, Seller};
+pub use tables::{Index, Key, KeyKind, TABLES, Table};
+pub use write::PutBuffer;
+
+/// Access to everything that is kept. Clones share connections and counts.
+#[derive(Debug, Clone)]
+pub struct Store {
+    clients: AwsClients,
+    names: Names,
+    clock: Clock,
+    random: Random,
+    capacity: Capacity,
+}
+
+impl Store {
+    /// Puts the parts together; nothing is sent.
+    pub fn new(clients: AwsClients, names: Names, clock: Clock, random: Random) -> Self {
+        Self {
+            clients,
+            names,
+            clock,
+            random,
+            capacity: Capacity::default(),
+        }
+    }
+
+    /// The capacity that DynamoDB has reported for the calls of this store and its clones.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    /// How tables, queues and the bucket are called.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.clients.dynamodb
+    }
+}

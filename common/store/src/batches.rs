@@ -1,0 +1,390 @@
+//! Batches: one light item each, with the five counters.
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, Update,
+};
+use chrono::{DateTime, Utc};
+use weir_domain::{
+    BatchId, BatchOrdinal, BatchStatus, ClientId, Counters, Currency, FileId, LineNumber,
+    ProgramId, SellerId,
+};
+
+use crate::error::{sorted, unavailable};
+use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
+use crate::payload::{compress, decompress};
+use crate::tables::BATCHES;
+use crate::{DetailPlace, Store, StoreError};
+
+/// What stands in the sparse `open` index.
+const OPEN: &str = "open";
+/// A header as long as this is kept with the batch; a longer one would make every change of the
+/// counters cost more, and is cut.
+const HEADER_BYTES_MAX: usize = 64 << 10;
+
+/// A batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its id; its file follows from it.
+    pub id: BatchId,
+    /// The client it is for.
+    pub client_id: ClientId,
+    /// The program it is for.
+    pub program_id: ProgramId,
+    /// Its seller; missing when the seller is not known.
+    pub seller_id: Option<SellerId>,
+    /// The seller's name when the batch was made.
+    pub seller_name: Option<String>,
+    /// The seller's number for it.
+    pub batch_number: String,
+    /// The currency of its header.
+    pub currency: Option<Currency>,
+    /// Its `BatchHeader` element as it stands in the file.
+    pub header_xml: String,
+    /// Where its element begins in the object, in bytes.
+    pub byte_start: u64,
+    /// Where its element ends in the object.
+    pub byte_end: u64,
+    /// How many shards its details are spread over.
+    pub shards: u32,
+    /// How its details stand.
+    pub counters: Counters,
+    /// Where it stands.
+    pub status: BatchStatus,
+    /// The correlation id of its file.
+    pub correlation_id: String,
+    /// Why it could not be taken.
+    pub error_log: Option<String>,
+    /// When it came to Error.
+    pub error_at: Option<DateTime<Utc>>,
+    /// When its last detail was done.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When a caller last changed it.
+    pub user_updated_at: Option<DateTime<Utc>>,
+    /// Which caller.
+    pub user_updated_by: Option<String>,
+}
+
+/// How the counters of a batch change with some outcomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CounterChange {
+    /// Change of the number that is Unprocessed or Retry.
+    pub unprocessed: i64,
+    /// Change of the number in Error.
+    pub error: i64,
+    /// Change of the number with a draft.
+    pub draft: i64,
+    /// Change of the number that is Cancelled.
+    pub cancelled: i64,
+    /// The time of the change.
+    pub at: DateTime<Utc>,
+}
+
+impl CounterChange {
+    fn is_nothing(&self) -> bool {
+        self.unprocessed == 0 && self.error == 0 && self.draft == 0 && self.cancelled == 0
+    }
+}
+
+impl Batch {
+    /// Where its details lie.
+    pub fn place(&self) -> DetailPlace {
+        DetailPlace {
+            batch: self.id,
+            shards: self.shards,
+        }
+    }
+
+    /// Its lines, from the first to the last.
+    pub fn lines(&self) -> impl Iterator<Item = LineNumber> + use<> {
+        let last = u32::try_from(self.counters.details).unwrap_or(u32::MAX);
+        (1..=last).map_while(|line| LineNumber::new(line).ok())
+    }
+
+    fn created_id(&self) -> String {
+        format!("{:013}#{}", self.created_at.timestamp_millis(), self.id)
+    }
+
+    fn to_item(&self) -> Result<Item, StoreError> {
+        let header = self.header_xml.as_bytes();
+        let header = compress(header.get(..HEADER_BYTES_MAX).unwrap_or(header))
+            .ok_or_else(|| unavailable("write a batch", "its header cannot be compressed"))?;
+        let open = self.status == BatchStatus::Unprocessed;
+        Ok(Writer::default()
+            .with("id", text(self.id.to_string()))
+            .with_some("open", open.then(|| text(OPEN)))
+            .with("month", text(self.created_at.format("%Y-%m").to_string()))
+            .with("created_id", text(self.created_id()))
+            .with_some(
+                "seller",
+                self.seller_id.map(|seller| text(seller.to_string())),
+            )
+            .with("client_id", uuid(self.client_id))
+            .with("program_id", uuid(self.program_id))
+            .with_some("seller_name", self.seller_name.as_ref().map(text))
+            .with("batch_number", text(&self.batch_number))
+            .with_some(
+                "currency",
+                self.currency.map(|currency| text(currency.code())),
+            )
+            .with("header_xml", bytes(header))
+            .with("byte_start", number(self.byte_start))
+            .with("byte_end", number(self.byte_end))
+            .with("shards", number(self.shards))
+            .with("details", number(self.counters.details))
+            .with("unprocessed", number(self.counters.unprocessed))
+            .with("in_error", number(self.counters.error))
+            .with("drafts", number(self.counters.draft))
+            .with("cancelled", number(self.counters.cancelled))
+            .with("status", text(self.status.name()))
+            .with("correlation_id", text(&self.correlation_id))
+            .with_some("error_log", self.error_log.as_ref().map(text))
+            .with_some("error_at", self.error_at.map(time))
+            .with_some("processed_at", self.processed_at.map(time))
+            .with("created_at", time(self.created_at))
+            .with("updated_at", time(self.updated_at))
+            .with_some("user_updated_at", self.user_updated_at.map(time))
+            .with_some("user_updated_by", self.user_updated_by.as_ref().map(text))
+            .finish())
+    }
+
+    fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let key = item
+            .get("id")
+            .and_then(|value| value.as_s().ok())
+            .cloned()
+            .unwrap_or_default();
+        let read = Reader::new(BATCHES.name, key, item);
+        let opt_text = |name| Ok::<_, StoreError>(read.opt_text(name)?.map(str::to_owned));
+        let header = decompress(read.bytes("header_xml")?)
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .ok_or_else(|| read.corrupt("header_xml"))?;
+        Ok(Self {
+            id: read.parsed("id")?,
+            client_id: read.id("client_id")?,
+            program_id: read.id("program_id")?,
+            seller_id: read.opt_parsed("seller")?,
+            seller_name: opt_text("seller_name")?,
+            batch_number: read.text("batch_number")?.to_owned(),
+            currency: read.opt_parsed("currency")?,
+            header_xml: header,
+            byte_start: read.number("byte_start")?,
+            byte_end: read.number("byte_end")?,
+            shards: read.number("shards")?,
+            counters: Counters {
+                details: read.number("details")?,
+                unprocessed: read.number("unprocessed")?,
+                error: read.number("in_error")?,
+                draft: read.number("drafts")?,
+                cancelled: read.number("cancelled")?,
+            },
+            status: read.parsed("status")?,
+            correlation_id: read.text("correlation_id")?.to_owned(),
+            error_log: opt_text("error_log")?,
+            error_at: read.opt_time("error_at")?,
+            processed_at: read.opt_time("processed_at")?,
+            created_at: read.time("created_at")?,
+            updated_at: read.time("updated_at")?,
+            user_updated_at: read.opt_time("user_updated_at")?,
+            user_updated_by: opt_text("user_updated_by")?,
+        })
+    }
+}
+
+impl Store {
+    /// A batch, strongly consistent.
+    pub async fn batch(&self, id: BatchId) -> Result<Option<Batch>, StoreError> {
+        let answer = self
+            .dynamodb()
+            .get_item()
+            .table_name(self.names.table(&BATCHES))
+            .key("id", text(id.to_string()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("read a batch"))?;
+        self.capacity.read(answer.consumed_capacity());
+        answer.item().map(Batch::from_item).transpose()
+    }
+
+    /// The batches of a file with ordinals `from..=to`, in order; those that do not exist are
+    /// missing. At most a hundred at a time.
+    pub async fn batches_of_file(
+        &self,
+        file: FileId,
+        from: BatchOrdinal,
+        to: BatchOrdinal,
+    ) -> Result<Vec<Batch>, StoreError> {
+        const OPERATION: &str = "read batches";
+        let keys: Vec<Item> = (from.get()..=to.get())
+            .take(100)
+            .filter_map(|ordinal| BatchOrdinal::new(ordinal).ok())
+            .map(|ordinal| Item::from([("id".to_owned(), text(file.batch(ordinal).to_string()))]))
+            .collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = self.names.table(&BATCHES);
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .build()
+            .map_err(|_| unavailable(OPERATION, "no keys"))?;
+        let answer = self
+            .dynamodb()
+            .batch_get_item()
+            .request_items(&table, wanted)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted(OPERATION))?;
+        self.capacity.read(answer.consumed_capacity());
+        if answer
+            .unprocessed_keys()
+            .is_some_and(|unread| !unread.is_empty())
+        {
+            return Err(unavailable(OPERATION, "throttled"));
+        }
+        let items = answer
+            .responses
+            .and_then(|mut tables| tables.remove(&table))
+            .unwrap_or_default();
+        let mut batches: Vec<_> = items
+            .iter()
+            .map(Batch::from_item)
+            .collect::<Result<_, _>>()?;
+        batches.sort_unstable_by_key(|batch| batch.id.ordinal());
+        Ok(batches)
+    }
+
+    /// Makes a batch; one that exists stays as it is, because whoever made it wrote the same.
+    pub async fn create_batch(&self, batch: &Batch) -> Result<(), StoreError> {
+        let answer = self
+            .dynamodb()
+            .put_item()
+            .table_name(self.names.table(&BATCHES))
+            .set_item(Some(batch.to_item()?))
+            .condition_expression("attribute_not_exists(id)")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("make a batch"));
+        match answer {
+            Ok(answer) => {
+                self.capacity.wrote(answer.consumed_capacity());
+                Ok(())
+            }
+            Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a batch of which nothing is open: Processed, or Error when some are in Error. `false`
+    /// when it is not so (any more), which is no failure.
+    pub async fn complete_batch(
+        &self,
+        batch: &Batch,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let status = BatchStatus::of(&batch.counters);
+        if status == BatchStatus::Unprocessed {
+            return Ok(false);
+        }
+        let failed = status == BatchStatus::Error;
+        let mut update = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.names.table(&BATCHES))
+            .key("id", text(batch.id.to_string()))
+            .condition_expression("#status = :was AND unprocessed = :none AND in_error = :errors")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":was", text(BatchStatus::Unprocessed.name()))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":errors", number(batch.counters.error))
+            .expression_attribute_values(":status", text(status.name()))
+            .expression_attribute_values(":now", time(now))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        update = update.update_expression(if failed {
+            "SET #status = :status, processed_at = :now, updated_at = :now, error_at = :now REMOVE #open"
+        } else {
+            "SET #status = :status, processed_at = :now, updated_at = :now REMOVE #open"
+        });
+        match update.send().await.map_err(sorted("complete a batch")) {
+            Ok(answer) => {
+                self.capacity.wrote(answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ids of batches that are not done, a page at a time; give the last id of a page to go on.
+    pub async fn open_batches(&self, after: Option<BatchId>) -> Result<Vec<BatchId>, StoreError> {
+        let ids = self
+            .open_ids(&BATCHES, after.map(|id| id.to_string()))
+            .await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// A page of the ids in a table's `open` index.
+    pub(crate) async fn open_ids(
+        &self,
+        table: &crate::Table,
+        after: Option<String>,
+    ) -> Result<Vec<String>, StoreError> {
+        let answer = self
+            .dynamodb()
+            .query()
+            .table_name(self.names.table(table))
+            .index_name(OPEN)
+            .key_condition_expression("#open = :open AND id > :after")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":open", text(OPEN))
+            .expression_attribute_values(":after", text(after.unwrap_or_else(|| "0".to_owned())))
+            .limit(1_000)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("list what is open"))?;
+        self.capacity.read(answer.consumed_capacity());
+        let id = |item: &Item| {
+            item.get("id")
+                .and_then(|id: &AttributeValue| id.as_s().ok())
+                .cloned()
+        };
+        Ok(answer.items().iter().filter_map(id).collect())
+    }
+
+    /// The action that changes a batch's counters within a transaction; none when nothing changes.
+    pub(crate) fn counter_update(
+        &self,
+        batch: &Batch,
+        change: &CounterChange,
+    ) -> Result<Option<TransactWriteItem>, StoreError> {
+        if change.is_nothing() {
+            return Ok(None);
+        }
+        let update = Update::builder()
+            .table_name(self.names.table(&BATCHES))
+            .key("id", text(batch.id.to_string()))
+            .condition_expression("attribute_exists(id)")
+            .update_expression(
+                "ADD unprocessed :unprocessed, in_error :error, drafts :draft, cancelled :cancelled \
+                 SET updated_at = :now",
+            )
+            .expression_attribute_values(":unprocessed", number(change.unprocessed))
+            .expression_attribute_values(":error", number(change.error))
+            .expression_attribute_values(":draft", number(change.draft))
+            .expression_attribute_values(":cancelled", number(change.cancelled))
+            .expression_attribute_values(":now", time(change.at))
+            .build()
+            .map_err(|_| unavailable("change a batch's counters", "the update is incomplete"))?;
+        Ok(Some(TransactWriteItem::builder().update(update).build()))
+    }
+}

@@ -1,0 +1,233 @@
+//! Files: what was uploaded and how far its reading has come.
+//!
+//! Whoever works on a file holds its lease, a time until which nobody else may begin. Every write
+//! names the version it read, so a worker whose lease has passed to another can change nothing.
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use chrono::{DateTime, Utc};
+use weir_domain::{ClientId, FileId, FileStatus, ObjectIdentity, ProgramId};
+
+use crate::error::sorted;
+use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
+use crate::payload::{compress, decompress};
+use crate::tables::FILES;
+use crate::{Store, StoreError};
+
+/// Which part of the work a file is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Is being read as a whole; nothing of it exists.
+    Checking,
+    /// Found sound; its batches and details are being written.
+    Splitting,
+    /// Everything is written, and from here on nothing is rewritten; details go on the queue.
+    Enqueuing,
+    /// Done, well or not.
+    Done,
+}
+
+impl Stage {
+    const ALL: [Self; 4] = [Self::Checking, Self::Splitting, Self::Enqueuing, Self::Done];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Checking => "checking",
+            Self::Splitting => "splitting",
+            Self::Enqueuing => "enqueuing",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// A settlement file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its id, derived from its object.
+    pub id: FileId,
+    /// Grows with every write.
+    pub version: u64,
+    /// The object that holds it.
+    pub object: ObjectIdentity,
+    /// What callers call it.
+    pub name: String,
+    /// The client it was uploaded for; missing when its key does not say.
+    pub client_id: Option<ClientId>,
+    /// The program it was uploaded for; missing when its key does not say.
+    pub program_id: Option<ProgramId>,
+    /// The correlation id of the upload.
+    pub correlation_id: String,
+    /// Where it stands.
+    pub status: FileStatus,
+    /// Which part of the work it is in.
+    pub stage: Stage,
+    /// How far that part has come, as the worker wrote it.
+    pub checkpoint: Option<String>,
+    /// Until when somebody works on it.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// Readings that failed and were begun again.
+    pub retry_count: u32,
+    /// How many batches it holds, once that is known.
+    pub batch_count: u32,
+    /// How many details it holds, once that is known.
+    pub detail_count: u64,
+    /// Why it is in Error.
+    pub error_log: Option<String>,
+    /// When it came to Error.
+    pub error_at: Option<DateTime<Utc>>,
+    /// When everything was on the queue.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// When it became known.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl File {
+    fn to_item(&self) -> Result<Item, StoreError> {
+        let open = matches!(self.status, FileStatus::Stored | FileStatus::Processing);
+        let checkpoint = match &self.checkpoint {
+            None => None,
+            Some(text) => Some(
+                compress(text.as_bytes()).ok_or_else(|| StoreError::Refused {
+                    operation: "write a file",
+                    reason: "its checkpoint is too long".to_owned(),
+                })?,
+            ),
+        };
+        let created = self.created_at.timestamp_millis();
+        Ok(Writer::default()
+            .with("id", text(self.id.to_string()))
+            .with("version", number(self.version))
+            .with_some("open", open.then(|| text("open")))
+            .with("month", text(self.created_at.format("%Y-%m").to_string()))
+            .with("created_id", text(format!("{created:013}#{}", self.id)))
+            .with("bucket", text(&self.object.bucket))
+            .with("object_key", text(&self.object.key))
+            .with("etag", text(&self.object.etag))
+            .with("name", text(&self.name))
+            .with_some("client_id", self.client_id.map(uuid))
+            .with_some("program_id", self.program_id.map(uuid))
+            .with("correlation_id", text(&self.correlation_id))
+            .with("status", text(self.status.name()))
+            .with("stage", text(self.stage.name()))
+            .with_some("checkpoint", checkpoint.map(bytes))
+            .with_some("lease_until", self.lease_until.map(time))
+            .with("retry_count", number(self.retry_count))
+            .with("batch_count", number(self.batch_count))
+            .with("detail_count", number(self.detail_count))
+            .with_some("error_log", self.error_log.as_ref().map(text))
+            .with_some("error_at", self.error_at.map(time))
+            .with_some("processed_at", self.processed_at.map(time))
+            .with("created_at", time(self.created_at))
+            .with("updated_at", time(self.updated_at))
+            .finish())
+    }
+
+    fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let key = item
+            .get("id")
+            .and_then(|value| value.as_s().ok())
+            .cloned()
+            .unwrap_or_default();
+        let read = Reader::new(FILES.name, key, item);
+        let stage = read.text("stage")?;
+        let checkpoint = match read.opt_bytes("checkpoint")? {
+            None => None,
+            Some(blob) => Some(
+                decompress(blob)
+                    .and_then(|text| String::from_utf8(text).ok())
+                    .ok_or_else(|| read.corrupt("checkpoint"))?,
+            ),
+        };
+        Ok(Self {
+            id: read.parsed("id")?,
+            version: read.number("version")?,
+            object: ObjectIdentity {
+                bucket: read.text("bucket")?.to_owned(),
+                key: read.text("object_key")?.to_owned(),
+                etag: read.text("etag")?.to_owned(),
+            },
+            name: read.text("name")?.to_owned(),
+            client_id: read.opt_id("client_id")?,
+            program_id: read.opt_id("program_id")?,
+            correlation_id: read.text("correlation_id")?.to_owned(),
+            status: read.parsed("status")?,
+            stage: Stage::ALL
+                .into_iter()
+                .find(|value| value.name() == stage)
+                .ok_or_else(|| read.corrupt("stage"))?,
+            checkpoint,
+            lease_until: read.opt_time("lease_until")?,
+            retry_count: read.number("retry_count")?,
+            batch_count: read.number("batch_count")?,
+            detail_count: read.number("detail_count")?,
+            error_log: read.opt_text("error_log")?.map(str::to_owned),
+            error_at: read.opt_time("error_at")?,
+            processed_at: read.opt_time("processed_at")?,
+            created_at: read.time("created_at")?,
+            updated_at: read.time("updated_at")?,
+        })
+    }
+}
+
+impl Store {
+    /// A file, strongly consistent.
+    pub async fn file(&self, id: FileId) -> Result<Option<File>, StoreError> {
+        let answer = self
+            .dynamodb()
+            .get_item()
+            .table_name(self.names.table(&FILES))
+            .key("id", text(id.to_string()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("read a file"))?;
+        self.capacity.read(answer.consumed_capacity());
+        answer.item().map(File::from_item).transpose()
+    }
+
+    /// Makes a file; [`StoreError::Conflict`] when it exists.
+    pub async fn create_file(&self, file: &File) -> Result<(), StoreError> {
+        let answer = self
+            .dynamodb()
+            .put_item()
+            .table_name(self.names.table(&FILES))
+            .set_item(Some(file.to_item()?))
+            .condition_expression("attribute_not_exists(id)")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("make a file"))?;
+        self.capacity.wrote(answer.consumed_capacity());
+        Ok(())
+    }
+
+    /// Writes a file as it has become and adds one to its version; [`StoreError::Conflict`] when
+    /// somebody else wrote it since.
+    pub async fn save_file(&self, file: &mut File) -> Result<(), StoreError> {
+        let read_version = file.version;
+        file.version += 1;
+        let answer = self
+            .dynamodb()
+            .put_item()
+            .table_name(self.names.table(&FILES))
+            .set_item(Some(file.to_item()?))
+            .condition_expression("version = :read")
+            .expression_attribute_values(":read", number(read_version))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("write a file"))?;
+        self.capacity.wrote(answer.consumed_capacity());
+        Ok(())
+    }
+
+    /// Ids of files that are not done, a page at a time; give the last id of a page to go on.
+    pub async fn open_files(&self, after: Option<FileId>) -> Result<Vec<FileId>, StoreError> {
+        let ids = self
+            .open_ids(&FILES, after.map(|id| id.to_string()))
+            .await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+}

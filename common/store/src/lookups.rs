@@ -1,0 +1,198 @@
+//! Small items that lead from what people know to what is kept.
+//!
+//! | key | target | for |
+//! | --- | --- | --- |
+//! | `order#<seller>#…` | `<created ms>#<detail id>` | details by order number, the latest last |
+//! | `charge#<charge id>` | `<detail id>` | the charge's detail and those of its refunds |
+//! | `batch#<seller>#<number>` | `claim` | the one batch of a seller with that number |
+//!
+//! The first two are hints: whoever follows one checks the detail. The third is the guard against
+//! settling a batch twice, and is claimed by a condition.
+
+use std::fmt::Write as _;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+};
+use aws_smithy_runtime_api::client::result::SdkError;
+use sha2::{Digest, Sha256};
+use weir_domain::{BatchId, BatchNumber, ChargeId, DetailId, SellerId, TransactionType};
+
+use crate::error::sorted;
+use crate::item::{Item, Reader, Writer, text, uuid};
+use crate::tables::LOOKUPS;
+use crate::{Detail, PutBuffer, Store, StoreError};
+
+/// Order numbers longer than this are hashed: a partition key holds at most 2 048 bytes, and an
+/// order number may have 3 296.
+const PLAIN_BYTES_MAX: usize = 256;
+
+fn order_key(seller: SellerId, order_number: &str) -> String {
+    if order_number.len() <= PLAIN_BYTES_MAX {
+        return format!("order#{seller}#={order_number}");
+    }
+    let hash = Sha256::digest(order_number.as_bytes());
+    let mut key = format!("order#{seller}#~");
+    for byte in hash {
+        let _ = write!(key, "{byte:02x}");
+    }
+    key
+}
+
+pub(crate) fn order_item(seller: SellerId, order_number: &str, detail: &Detail) -> Item {
+    let created = detail.created_at.timestamp_millis();
+    Writer::default()
+        .with("key", text(order_key(seller, order_number)))
+        .with("target", text(format!("{created:013}#{}", detail.id)))
+        .with("type", text(detail.transaction_type.name()))
+        .finish()
+}
+
+/// An entry under an order number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderEntry {
+    /// The detail.
+    pub detail: DetailId,
+    /// Charge or refund.
+    pub transaction_type: TransactionType,
+}
+
+impl PutBuffer {
+    /// Adds the way from a charge to a detail that made or refunded it.
+    pub async fn put_charge(
+        &mut self,
+        charge: ChargeId,
+        detail: DetailId,
+    ) -> Result<(), StoreError> {
+        let item = Writer::default()
+            .with("key", text(format!("charge#{charge}")))
+            .with("target", text(detail.to_string()))
+            .finish();
+        self.put(&LOOKUPS, item).await
+    }
+}
+
+impl Store {
+    /// The seller's latest charge with an order number.
+    pub async fn latest_charge_of_order(
+        &self,
+        seller: SellerId,
+        order_number: &str,
+    ) -> Result<Option<DetailId>, StoreError> {
+        let mut start: Option<Item> = None;
+        loop {
+            let answer = self
+                .dynamodb()
+                .query()
+                .table_name(self.names.table(&LOOKUPS))
+                .key_condition_expression("#key = :key")
+                .expression_attribute_names("#key", "key")
+                .expression_attribute_values(":key", text(order_key(seller, order_number)))
+                .scan_index_forward(false)
+                .consistent_read(true)
+                .limit(10)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(sorted("look up an order"))?;
+            self.capacity.read(answer.consumed_capacity());
+            for item in answer.items() {
+                let entry = order_entry(item)?;
+                if entry.transaction_type == TransactionType::Charge {
+                    return Ok(Some(entry.detail));
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Claims a batch number for a batch: `None` when it is this batch's now or was already,
+    /// otherwise the batch that has it.
+    pub async fn claim_batch_number(
+        &self,
+        seller: SellerId,
+        number: &BatchNumber,
+        batch: BatchId,
+    ) -> Result<Option<BatchId>, StoreError> {
+        const OPERATION: &str = "claim a batch number";
+        let answer = self
+            .dynamodb()
+            .put_item()
+            .table_name(self.names.table(&LOOKUPS))
+            .item("key", text(format!("batch#{seller}#{number}")))
+            .item("target", text("claim"))
+            .item("batch", uuid(batch))
+            .condition_expression("attribute_not_exists(#key) OR batch = :batch")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":batch", uuid(batch))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.capacity.wrote(answer.consumed_capacity());
+                Ok(None)
+            }
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                let PutItemError::ConditionalCheckFailedException(held) = error.into_err() else {
+                    return Err(StoreError::Conflict {
+                        operation: OPERATION,
+                    });
+                };
+                let item: Item = held.item().cloned().unwrap_or_default();
+                Reader::new(LOOKUPS.name, "a batch number", &item)
+                    .id("batch")
+                    .map(Some)
+            }
+            Err(error) => Err(sorted(OPERATION)(error)),
+        }
+    }
+}
+
+fn order_entry(item: &Item) -> Result<OrderEntry, StoreError> {
+    let key = item
+        .get("key")
+        .and_then(|value: &AttributeValue| value.as_s().ok());
+    let read = Reader::new(LOOKUPS.name, key.cloned().unwrap_or_default(), item);
+    let target = read.text("target")?;
+    let (_, id) = target
+        .split_once('#')
+        .ok_or_else(|| read.corrupt("target"))?;
+    Ok(OrderEntry {
+        detail: id.parse().map_err(|_| read.corrupt("target"))?,
+        transaction_type: read.parsed("type")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_key_fits_its_2048_bytes_for_the_longest_order_number() {
+        let seller = SellerId::try_from(Uuid::from_u128(7)).unwrap();
+        for length in [1, PLAIN_BYTES_MAX - 1, PLAIN_BYTES_MAX, PLAIN_BYTES_MAX + 1] {
+            assert!(order_key(seller, &"x".repeat(length)).len() <= 2_048);
+        }
+        let longest = "\u{10ffff}".repeat(824);
+        assert!(order_key(seller, &longest).len() <= 2_048);
+    }
+
+    #[test]
+    fn a_plain_number_never_meets_a_hashed_one() {
+        let seller = SellerId::try_from(Uuid::from_u128(7)).unwrap();
+        let hashed = order_key(seller, &"x".repeat(300));
+        let (_, hash) = hashed.split_once('~').unwrap();
+        assert_ne!(order_key(seller, hash), hashed);
+        assert_ne!(order_key(seller, &format!("~{hash}")), hashed);
+    }
+}

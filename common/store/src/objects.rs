@@ -1,0 +1,105 @@
+//! Objects: uploaded files, read as streams and only as the bytes they were announced with.
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::result::SdkError;
+use bytes::Bytes;
+use weir_domain::ObjectIdentity;
+
+use crate::error::{sorted, unavailable};
+use crate::{Store, StoreError};
+
+/// Bytes of an object, a piece at a time.
+#[derive(Debug)]
+pub struct ObjectReader {
+    body: ByteStream,
+    left: u64,
+}
+
+impl ObjectReader {
+    /// How many bytes are still to come.
+    pub fn bytes_left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next piece; `None` at the end. A connection that ends early is an error, never an end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        const OPERATION: &str = "read an object";
+        match self.body.try_next().await {
+            Ok(Some(piece)) => {
+                self.left = self
+                    .left
+                    .checked_sub(piece.len() as u64)
+                    .ok_or_else(|| unavailable(OPERATION, "more bytes came than were announced"))?;
+                Ok(Some(piece))
+            }
+            Ok(None) if self.left == 0 => Ok(None),
+            Ok(None) => Err(unavailable(OPERATION, "the connection ended early")),
+            Err(_) => Err(unavailable(OPERATION, "the connection was cut")),
+        }
+    }
+}
+
+impl Store {
+    /// Opens an object from a byte on, if it still is what it was.
+    pub async fn read_object(
+        &self,
+        object: &ObjectIdentity,
+        from_byte: u64,
+    ) -> Result<ObjectReader, StoreError> {
+        let changed = |reason| StoreError::ObjectChanged {
+            key: object.key.clone(),
+            reason,
+        };
+        let mut request = self
+            .clients
+            .s3
+            .get_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .if_match(format!("\"{}\"", object.etag));
+        // The first byte of an empty object cannot be asked for.
+        if from_byte > 0 {
+            request = request.range(format!("bytes={from_byte}-"));
+        }
+        match request.send().await {
+            Ok(answer) => {
+                let length = answer.content_length().unwrap_or(0);
+                let left = u64::try_from(length).unwrap_or(0);
+                Ok(ObjectReader {
+                    body: answer.body,
+                    left,
+                })
+            }
+            Err(SdkError::ServiceError(error))
+                if error.raw().status().as_u16() == 412
+                    || error.err().code() == Some("PreconditionFailed") =>
+            {
+                Err(changed("it was replaced"))
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
+                Err(changed("it was deleted"))
+            }
+            Err(error) => Err(sorted("open an object")(error)),
+        }
+    }
+
+    /// Stores an object in the upload bucket and says what it became.
+    pub async fn put_upload(&self, key: &str, body: Bytes) -> Result<ObjectIdentity, StoreError> {
+        let answer = self
+            .clients
+            .s3
+            .put_object()
+            .bucket(&self.names.bucket)
+            .key(key)
+            .content_type("application/xml")
+            .body(ByteStream::from(body))
+            .send()
+            .await
+            .map_err(sorted("store an object"))?;
+        let etag = answer
+            .e_tag()
+            .ok_or_else(|| unavailable("store an object", "the answer has no entity tag"))?;
+        Ok(ObjectIdentity::new(&self.names.bucket, key, etag))
+    }
+}

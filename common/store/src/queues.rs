@@ -1,0 +1,133 @@
+//! Queue messages. A message only wakes: what is to be done is read from the tables, so one too
+//! many, a late or a repeated one changes nothing.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use serde::{Deserialize, Serialize};
+use weir_domain::{BatchId, FileId, LineNumber};
+
+use crate::error::{sorted, unavailable};
+use crate::{Store, StoreError};
+
+/// Most messages in one request.
+const MESSAGES_PER_REQUEST: usize = 10;
+/// The longest that SQS holds a message back.
+pub(crate) const DELAY_MAX: Duration = Duration::from_mins(15);
+
+/// Wakes some details of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetailsMessage {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// The batch.
+    pub batch_id: BatchId,
+    /// The details' lines, at most [`DetailsMessage::LINES_MAX`].
+    pub lines: Vec<LineNumber>,
+    /// The correlation id of the work that sent it.
+    pub correlation_id: String,
+}
+
+impl DetailsMessage {
+    /// The version that is written and read.
+    pub const VERSION: u32 = 1;
+    /// Most lines in a message: what one transaction can record.
+    pub const LINES_MAX: usize = crate::SHARD_BLOCK_LINES as usize;
+
+    /// A message of the present version.
+    pub fn new(batch_id: BatchId, lines: Vec<LineNumber>, correlation_id: &str) -> Self {
+        Self {
+            v: Self::VERSION,
+            batch_id,
+            lines,
+            correlation_id: correlation_id.to_owned(),
+        }
+    }
+}
+
+/// Goes on with a file where its checkpoint says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadContinuation {
+    /// The file.
+    #[serde(rename = "continue")]
+    pub file_id: FileId,
+    /// The correlation id of the upload.
+    pub correlation_id: String,
+}
+
+impl Store {
+    /// Puts messages on the details queue, each after its delay (at most 15 minutes; a longer one
+    /// is shortened), fair by `group`.
+    pub async fn send_details(
+        &self,
+        group: &str,
+        messages: &[(DetailsMessage, Duration)],
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "wake details";
+        for chunk in messages.chunks(MESSAGES_PER_REQUEST) {
+            let mut entries = Vec::with_capacity(chunk.len());
+            for (index, (message, delay)) in chunk.iter().enumerate() {
+                let body = serde_json::to_string(message)
+                    .map_err(|_| unavailable(OPERATION, "a message could not be written"))?;
+                let seconds = delay.min(&DELAY_MAX).as_millis().div_ceil(1_000);
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(body)
+                    .message_group_id(group)
+                    .set_delay_seconds(
+                        (seconds > 0).then_some(i32::try_from(seconds).unwrap_or(900)),
+                    )
+                    .build()
+                    .map_err(|_| unavailable(OPERATION, "a message is incomplete"))?;
+                entries.push(entry);
+            }
+            let answer = self
+                .clients
+                .sqs
+                .send_message_batch()
+                .queue_url(&self.names.details_queue)
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .map_err(sorted(OPERATION))?;
+            if let Some(failed) = answer.failed().first() {
+                return Err(unavailable(OPERATION, failed.code()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a continuation of a file on the uploads queue.
+    pub async fn send_continuation(&self, next: &UploadContinuation) -> Result<(), StoreError> {
+        const OPERATION: &str = "continue a file";
+        let body = serde_json::to_string(next)
+            .map_err(|_| unavailable(OPERATION, "a message could not be written"))?;
+        self.clients
+            .sqs
+            .send_message()
+            .queue_url(&self.names.uploads_queue)
+            .message_body(body)
+            .send()
+            .await
+            .map_err(sorted(OPERATION))?;
+        Ok(())
+    }
+
+    /// About how many messages of the details queue are there to be received.
+    pub async fn details_queue_length(&self) -> Result<u64, StoreError> {
+        let answer = self
+            .clients
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&self.names.details_queue)
+            .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
+            .send()
+            .await
+            .map_err(sorted("measure the details queue"))?;
+        let length = answer
+            .attributes()
+            .and_then(|all| all.get(&QueueAttributeName::ApproximateNumberOfMessages))
+            .and_then(|text| text.parse().ok());
+        length.ok_or_else(|| unavailable("measure the details queue", "no number was given"))
+    }
+}
