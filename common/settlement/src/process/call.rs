@@ -1,0 +1,205 @@
+//! One detail's calls: up to three quick ones under the same key, within its lease.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use weir_domain::{RefundBody, TransactionType};
+use weir_runtime::Metric;
+use weir_store::{Call, Detail, Lease, Outcome, Payload};
+use weir_three_rivers::{
+    Answer, BreakerChange, CreateRequest, Created, FailureReason, IdempotencyKey, Meaning, Passage,
+};
+
+use super::outcome::Ended;
+use super::{Group, Leased, Processor};
+
+/// Calls of one attempt.
+const QUICK_CALLS_MAX: usize = 3;
+/// How long the pauses between them may be in all.
+const QUICK_PAUSES: Duration = Duration::from_secs(2);
+
+/// What came of a leased detail.
+pub(super) enum CallResult {
+    /// An outcome to be recorded.
+    Outcome(Box<Outcome>),
+    /// Nothing was sent: the lease is to be given back, and the detail woken then.
+    Released {
+        /// The change that gives it back.
+        lease: Box<Lease>,
+        /// When to try again.
+        until: DateTime<Utc>,
+    },
+}
+
+/// Whether a detail is a refund that names no charge.
+pub(super) fn needs_charge(detail: &Detail, payload: &Payload) -> bool {
+    detail.transaction_type == TransactionType::Refund
+        && serde_json::from_str::<RefundBody>(&payload.request)
+            .is_ok_and(|body| body.charge_id.is_none())
+}
+
+/// The body as it is sent: a refund gets the charge that was fixed with its lease.
+fn body_of(detail: &Detail, payload: &Payload) -> String {
+    if needs_charge(detail, payload)
+        && let Ok(mut body) = serde_json::from_str::<RefundBody>(&payload.request)
+    {
+        body.charge_id = detail.charge_id;
+        if let Ok(body) = serde_json::to_string(&body) {
+            return body;
+        }
+    }
+    payload.request.clone()
+}
+
+impl Processor {
+    /// Sends one leased detail, within the bound on calls, the lease and the time limit.
+    pub(super) async fn send(&self, group: &Group<'_>, leased: Leased) -> CallResult {
+        let body = body_of(&leased.detail, &leased.payload);
+        let request = match CreateRequest::new(leased.detail.transaction_type, body) {
+            Ok(request) => request,
+            Err(error) => {
+                let ended = Ended::Malformed(error.to_string());
+                return self.outcome(group, leased, Vec::new(), ended);
+            }
+        };
+        let key = IdempotencyKey::of(leased.detail.id, leased.detail.request_version);
+        let begun = self.clock.monotonic();
+        let mut pauses_left = QUICK_PAUSES;
+        let mut calls = Vec::new();
+        let mut may_have_acted = leased.attempted_before.is_some();
+        let mut last: Option<Answer<Created>> = None;
+        loop {
+            // Closed only when the process ends.
+            let Ok(permit) = self.calls.acquire().await else {
+                break;
+            };
+            if let Some(until) = self.not_now(group, &leased.detail) {
+                if calls.is_empty() {
+                    return released(&leased, until);
+                }
+                break;
+            }
+            let pass = match self.breakers.of(group.key).try_pass(self.clock.now()) {
+                Passage::Pass(pass) => pass,
+                Passage::Wait { until, .. } if calls.is_empty() => return released(&leased, until),
+                Passage::Wait { .. } => break,
+            };
+            let at = self.clock.now();
+            let answer = self
+                .platform
+                .create(group.key, &request, &key, group.correlation_id)
+                .await;
+            self.note_breaker(pass.report(&answer, self.clock.now()));
+            self.metrics
+                .duration(Metric::PlatformCallTime, answer.duration);
+            calls.push(call_record(at, &leased.detail, &answer));
+            may_have_acted |= acted_perhaps(&answer);
+            let pause = quick_pause(&answer, calls.len(), pauses_left, &self.random);
+            last = Some(answer);
+            // A slow failure has used up the time for quick ones.
+            let Some(pause) =
+                pause.filter(|_| self.clock.monotonic().saturating_sub(begun) < QUICK_PAUSES)
+            else {
+                break;
+            };
+            drop(permit);
+            pauses_left = pauses_left.saturating_sub(pause);
+            self.clock.sleep(pause).await;
+        }
+        match last {
+            Some(answer) => {
+                let ended = Ended::of(answer, may_have_acted);
+                self.outcome(group, leased, calls, ended)
+            }
+            None => released(&leased, self.clock.now()),
+        }
+    }
+
+    /// When to try again if a call begun now could outlive the lease or the function.
+    fn not_now(&self, group: &Group<'_>, detail: &Detail) -> Option<DateTime<Utc>> {
+        let now = self.clock.now();
+        let needed = self.options.call_needs();
+        let lease_left = detail
+            .lease_until
+            .map_or(TimeDelta::zero(), |until| until - now);
+        let fits =
+            lease_left.to_std().is_ok_and(|left| left >= needed) && group.limit.allows(needed);
+        (!fits).then_some(now)
+    }
+
+    fn note_breaker(&self, change: Option<BreakerChange>) {
+        match change {
+            Some(BreakerChange::Opened { until }) => {
+                self.metrics.count(Metric::BreakerOpen, 1);
+                tracing::warn!(%until, "3Rivers keeps failing: calls pause");
+            }
+            Some(BreakerChange::Closed) => tracing::info!("3Rivers answers again"),
+            None => {}
+        }
+    }
+}
+
+fn released(leased: &Leased, until: DateTime<Utc>) -> CallResult {
+    let mut lease = Lease::of(&leased.detail);
+    lease.lease_until = None;
+    lease.attempted_at = leased.attempted_before;
+    CallResult::Released {
+        lease: Box::new(lease),
+        until,
+    }
+}
+
+/// Whether the platform may have made something that we have not been told of.
+fn acted_perhaps(answer: &Answer<Created>) -> bool {
+    match &answer.meaning {
+        Meaning::Transient(failure) => match failure.reason {
+            FailureReason::NotSent | FailureReason::TooManyRequests | FailureReason::NotReady => {
+                false
+            }
+            FailureReason::TimedOut | FailureReason::Cut | FailureReason::ServerError => true,
+        },
+        _ => false,
+    }
+}
+
+/// How long to pause before another quick call, if there is to be one.
+fn quick_pause(
+    answer: &Answer<Created>,
+    calls: usize,
+    pauses_left: Duration,
+    random: &weir_runtime::Random,
+) -> Option<Duration> {
+    let Meaning::Transient(_) = answer.meaning else {
+        return None;
+    };
+    if calls >= QUICK_CALLS_MAX {
+        return None;
+    }
+    let asked = answer.retry_after.unwrap_or_default();
+    let pause = asked.max(random.jitter(QUICK_PAUSES / 4) * u32::try_from(calls).unwrap_or(1));
+    (pause <= pauses_left).then_some(pause)
+}
+
+fn call_record(at: DateTime<Utc>, detail: &Detail, answer: &Answer<Created>) -> Call {
+    let failure = match &answer.meaning {
+        Meaning::Transient(failure) => Some(failure.to_string()),
+        Meaning::UnexpectedResponse(unexpected) => Some(unexpected.to_string()),
+        _ => None,
+    };
+    Call {
+        at,
+        duration_ms: u64::try_from(answer.duration.as_millis()).unwrap_or(u64::MAX),
+        request_version: detail.request_version,
+        response_status: answer.http_status,
+        response: answer.response_body.as_deref().map(bounded),
+        failure,
+    }
+}
+
+/// Most bytes of an answer that are kept: three of them, compressed or not, fit an item.
+const RESPONSE_KEPT_BYTES_MAX: usize = 100 << 10;
+
+fn bounded(body: &str) -> String {
+    let end = body.floor_char_boundary(RESPONSE_KEPT_BYTES_MAX);
+    body.get(..end).unwrap_or(body).to_owned()
+}

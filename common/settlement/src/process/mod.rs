@@ -1,0 +1,394 @@
+//! Sends details to 3Rivers and records what came of each: never twice, settled in the end.
+//!
+//! A message wakes a group of details of one batch. For each that is due:
+//!
+//! 1. A lease is taken by a conditional write that also notes, before the first call, that a call
+//!    is begun ([`Detail::attempted_at`]).
+//! 2. The call carries a key that depends on nothing but the detail and the version of its
+//!    request. Whatever is repeated, is repeated under that key and with the same body.
+//! 3. The outcomes of the group are one transaction: details, events, the batch's counters.
+//! 4. A call whose outcome was lost (a crash, no answer) is repeated under its key for as long as
+//!    the key is surely valid, and given to a person after that.
+//!
+//! What is due is state in the tables. Messages only wake: one that is late, repeated or lost
+//! costs time, never money. So a group that cannot be worked on now ends its message and sends a
+//! later one, and fails it only when its state could not be read or written.
+
+mod call;
+mod decide;
+mod options;
+mod outcome;
+mod record;
+mod wake;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
+use weir_domain::{ChargeId, LineNumber, SellerId};
+use weir_runtime::{Clock, CorrelationId, Metric, Metrics, Random};
+use weir_store::{
+    Batch, Detail, DetailsMessage, Lease, LeaseOutcome, Outcome, Payload, Store, StoreError,
+};
+use weir_three_rivers::{ApiKey, BreakerState, Breakers, Client};
+
+use crate::TimeLimit;
+use crate::credentials::Credentials;
+use call::CallResult;
+use decide::{Decision, decide};
+pub use options::ProcessOptions;
+use wake::Wakes;
+
+/// How long finished outcomes wait for others to share their transaction.
+const OUTCOMES_WAIT: Duration = Duration::from_millis(500);
+
+/// Why a message was not dealt with and is to come again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProcessError {
+    /// The tables or queues could not be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A message for a batch that does not exist: it will end in the dead letters.
+    #[error("there is no batch {0}")]
+    NoBatch(weir_domain::BatchId),
+    /// A message with no lines, or with too many.
+    #[error("a message must name 1 to {max} lines, not {0}", max = DetailsMessage::LINES_MAX)]
+    Lines(usize),
+    /// A batch that has details but no seller.
+    #[error("the batch {0} has no seller")]
+    NoSeller(weir_domain::BatchId),
+    /// No key is configured for the client.
+    #[error("no 3Rivers key is configured for client {0}: set WEIR_THREE_RIVERS_API_KEYS")]
+    NoCredentials(weir_domain::ClientId),
+    /// Some details could not be leased; the others are done.
+    #[error("{count} details could not be taken: {reason}")]
+    NotLeased {
+        /// How many.
+        count: usize,
+        /// What the first one met.
+        reason: String,
+    },
+}
+
+/// The collaborators of processing. Clones share all of them.
+#[derive(Debug, Clone)]
+pub struct Processor {
+    /// Tables and queues.
+    pub store: Store,
+    /// The platform.
+    pub platform: Client,
+    /// One breaker for each set of credentials.
+    pub breakers: Breakers,
+    /// Whose key is used.
+    pub credentials: Credentials,
+    /// Time.
+    pub clock: Clock,
+    /// Jitter.
+    pub random: Random,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Limits and pauses.
+    pub options: ProcessOptions,
+    /// Bounds the calls that are under way at the same time in this process.
+    pub calls: Arc<Semaphore>,
+}
+
+/// What all details of a group share.
+struct Group<'a> {
+    batch: &'a Batch,
+    seller: SellerId,
+    key: &'a ApiKey,
+    correlation_id: &'a CorrelationId,
+    limit: &'a TimeLimit,
+}
+
+/// A detail that is leased and about to be sent.
+struct Leased {
+    detail: Detail,
+    payload: Payload,
+    /// What `attempted_at` was before the lease, to be put back if nothing is sent.
+    attempted_before: Option<DateTime<Utc>>,
+}
+
+impl Processor {
+    /// Deals with one message: every detail in it that is due is sent, unless time runs short.
+    ///
+    /// `Ok` says that the message is done with: each of its details has an outcome, or does not
+    /// need this message any more. An error hands it back to the queue.
+    pub async fn process(
+        &self,
+        message: &DetailsMessage,
+        correlation_id: &CorrelationId,
+        limit: &TimeLimit,
+    ) -> Result<(), ProcessError> {
+        let count = message.lines.len();
+        if count == 0 || count > DetailsMessage::LINES_MAX {
+            return Err(ProcessError::Lines(count));
+        }
+        let batch = self.store.batch(message.batch_id).await?;
+        let batch = batch.ok_or(ProcessError::NoBatch(message.batch_id))?;
+        let group = Group {
+            seller: batch.seller_id.ok_or(ProcessError::NoSeller(batch.id))?,
+            key: self
+                .credentials
+                .of(batch.client_id)
+                .ok_or(ProcessError::NoCredentials(batch.client_id))?,
+            batch: &batch,
+            correlation_id,
+            limit,
+        };
+        let now = self.clock.now();
+        if let BreakerState::Open { until } = self.breakers.of(group.key).state()
+            && until > now
+        {
+            let mut wakes = Wakes::new(now);
+            wakes.add_all(&message.lines, until);
+            return Ok(self.send_wakes(&group, &wakes).await?);
+        }
+        self.process_group(&group, &message.lines).await
+    }
+
+    async fn process_group(
+        &self,
+        group: &Group<'_>,
+        lines: &[LineNumber],
+    ) -> Result<(), ProcessError> {
+        let now = self.clock.now();
+        let mut wakes = Wakes::new(now);
+        let mut outcomes = Vec::new();
+        let mut wanted = Vec::new();
+        let place = group.batch.place();
+        for (line, (detail, payload)) in self.store.details_with_payloads(&place, lines).await? {
+            match decide(&detail, now, &self.options) {
+                Decision::Nothing => {}
+                Decision::NotBefore(until) => wakes.add(line, until),
+                Decision::GiveUp(ended) => outcomes.push(self.give_up(group, detail, &ended, now)),
+                Decision::Send => {
+                    let payload = self.payload_of(group, &detail, payload).await?;
+                    wanted.push((detail, payload));
+                }
+            }
+        }
+        let (leased, not_leased) = self
+            .take_leases(group, wanted, now, &mut wakes, &mut outcomes)
+            .await?;
+        self.record_all(group, outcomes, &mut wakes).await?;
+        let settled = self.send_all(group, leased, &mut wakes).await;
+        // Wakes go out even when recording failed: they cost nothing and may save time.
+        let woken = self.send_wakes(group, &wakes).await;
+        settled?;
+        woken?;
+        self.complete(group).await?;
+        not_leased
+    }
+
+    /// The payload of the version that is to be sent: mostly the first, which came with the detail.
+    async fn payload_of(
+        &self,
+        group: &Group<'_>,
+        detail: &Detail,
+        first: Payload,
+    ) -> Result<Payload, StoreError> {
+        if detail.request_version <= 1 {
+            return Ok(first);
+        }
+        let place = group.batch.place();
+        let payload = self
+            .store
+            .payload(&place, detail.line(), detail.request_version)
+            .await?;
+        Ok(payload.unwrap_or_default())
+    }
+
+    /// Takes the leases of what is to be sent. A refund whose charge is not settled waits instead.
+    async fn take_leases(
+        &self,
+        group: &Group<'_>,
+        wanted: Vec<(Detail, Payload)>,
+        now: DateTime<Utc>,
+        wakes: &mut Wakes,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(Vec<Leased>, Result<(), ProcessError>), ProcessError> {
+        let mut leases = Vec::with_capacity(wanted.len());
+        let mut details = Vec::with_capacity(wanted.len());
+        for (detail, payload) in wanted {
+            let mut lease = Lease::of(&detail);
+            match self.charge_of(group, &detail, &payload).await? {
+                ChargeOf::NotNeeded => {}
+                ChargeOf::Settled(charge) => lease.charge_id = Some(charge),
+                ChargeOf::Awaited(what) => {
+                    let since = detail.waiting_since.unwrap_or(now);
+                    if now - since >= self.options.charge_wait() {
+                        outcomes.push(self.give_up(
+                            group,
+                            detail,
+                            &decide::GaveUp::ChargeNotSettled(what),
+                            now,
+                        ));
+                        continue;
+                    }
+                    let next = now + ProcessOptions::charge_pause(now - since);
+                    lease.waiting_since = Some(since);
+                    lease.next_attempt_at = Some(next);
+                    lease.error_description = Some(what);
+                    wakes.add(detail.line(), next);
+                    leases.push(lease);
+                    details.push(None);
+                    continue;
+                }
+            }
+            lease.lease_until = Some(now + self.options.lease());
+            lease.attempted_at = Some(detail.attempted_at.unwrap_or(now));
+            leases.push(lease);
+            details.push(Some((detail, payload)));
+        }
+        let answers = self
+            .store
+            .change_leases(&group.batch.place(), &leases)
+            .await;
+        Ok(sort_leases(answers, leases, details))
+    }
+
+    /// Which charge a refund is of, if it must be known before sending.
+    async fn charge_of(
+        &self,
+        group: &Group<'_>,
+        detail: &Detail,
+        payload: &Payload,
+    ) -> Result<ChargeOf, StoreError> {
+        if detail.charge_id.is_some() || !call::needs_charge(detail, payload) {
+            return Ok(ChargeOf::NotNeeded);
+        }
+        let order = detail.order_number.as_deref().unwrap_or_default();
+        let awaited =
+            |why: &str| ChargeOf::Awaited(format!("waits for the charge of order {order}: {why}"));
+        let Some(charge) = self
+            .store
+            .latest_charge_of_order(group.seller, order)
+            .await?
+        else {
+            return Ok(awaited("the seller has sent none yet"));
+        };
+        let Some(place) = self.store.place_of(charge).await? else {
+            return Ok(awaited("its batch is being taken"));
+        };
+        let charge = self.store.detail(&place, charge.line()).await?;
+        Ok(match charge.and_then(|charge| charge.charge_id) {
+            Some(id) => ChargeOf::Settled(id),
+            None => awaited("it is not settled yet"),
+        })
+    }
+
+    /// Sends what is leased, and records outcomes as they come, several together.
+    async fn send_all(
+        &self,
+        group: &Group<'_>,
+        leased: Vec<Leased>,
+        wakes: &mut Wakes,
+    ) -> Result<(), ProcessError> {
+        let mut calls: FuturesUnordered<_> = leased
+            .into_iter()
+            .map(|leased| self.send(group, leased))
+            .collect();
+        let mut outcomes = Vec::new();
+        let mut released = Vec::new();
+        loop {
+            let next = if outcomes.is_empty() {
+                Ok(calls.next().await)
+            } else {
+                self.clock.timeout(OUTCOMES_WAIT, calls.next()).await
+            };
+            match next {
+                Ok(Some(CallResult::Outcome(outcome))) => outcomes.push(*outcome),
+                Ok(Some(CallResult::Released { lease, until })) => {
+                    wakes.add(lease.line, until);
+                    released.push(*lease);
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    self.record_all(group, std::mem::take(&mut outcomes), wakes)
+                        .await?;
+                }
+            }
+        }
+        // Giving a lease back spares others the wait for its end; failing to costs no more.
+        if !released.is_empty() {
+            let _ = self
+                .store
+                .change_leases(&group.batch.place(), &released)
+                .await;
+        }
+        self.record_all(group, outcomes, wakes).await
+    }
+
+    /// Ends the batch when nothing of it is open any more.
+    async fn complete(&self, group: &Group<'_>) -> Result<(), ProcessError> {
+        let Some(batch) = self.store.batch(group.batch.id).await? else {
+            return Ok(());
+        };
+        if batch.status == weir_domain::BatchStatus::Unprocessed
+            && batch.counters.unprocessed == 0
+            && self.store.complete_batch(&batch, self.clock.now()).await?
+        {
+            if batch.counters.error > 0 {
+                self.metrics.count(Metric::BatchesError, 1);
+            }
+            tracing::info!(
+                batch_id = %batch.id,
+                details = batch.counters.details,
+                errors = batch.counters.error,
+                "the batch is done"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether a refund can be sent.
+enum ChargeOf {
+    /// It names its charge, or is no refund.
+    NotNeeded,
+    /// The charge it is of.
+    Settled(ChargeId),
+    /// There is none to be named yet; in words, what it waits for.
+    Awaited(String),
+}
+
+/// Sorts the answers to leases: what may be sent, and whether some could not be tried.
+fn sort_leases(
+    answers: Vec<LeaseOutcome>,
+    leases: Vec<Lease>,
+    details: Vec<Option<(Detail, Payload)>>,
+) -> (Vec<Leased>, Result<(), ProcessError>) {
+    let mut taken = Vec::with_capacity(details.len());
+    let mut failed: (usize, Option<String>) = (0, None);
+    for ((answer, lease), detail) in answers.into_iter().zip(leases).zip(details) {
+        match (answer, detail) {
+            (LeaseOutcome::Taken, Some((mut detail, payload))) => {
+                let attempted_before = detail.attempted_at;
+                lease.apply(&mut detail);
+                taken.push(Leased {
+                    detail,
+                    payload,
+                    attempted_before,
+                });
+            }
+            // Lost: whoever changed it since deals with it, or has cancelled it.
+            (LeaseOutcome::Taken, None) | (LeaseOutcome::Lost, _) => {}
+            (LeaseOutcome::Failed(error), _) => {
+                failed.0 += 1;
+                failed.1.get_or_insert(error.to_string());
+            }
+        }
+    }
+    let outcome = match failed {
+        (0, _) => Ok(()),
+        (count, reason) => Err(ProcessError::NotLeased {
+            count,
+            reason: reason.unwrap_or_default(),
+        }),
+    };
+    (taken, outcome)
+}

@@ -1,0 +1,123 @@
+//! Records outcomes, whatever the tables do meanwhile.
+
+use std::time::Duration;
+
+use weir_domain::{DetailStatus, LineNumber};
+use weir_store::{CounterChange, Outcome, PutBuffer, StoreError};
+
+use super::{Group, ProcessError, Processor, Wakes};
+
+/// Most outcomes of one transaction.
+const TOGETHER_MAX: usize = 25;
+/// How often a transaction is tried.
+const TRIES_MAX: u32 = 8;
+
+impl Processor {
+    /// Records outcomes, 25 a transaction, and notes who is to be woken later.
+    pub(super) async fn record_all(
+        &self,
+        group: &Group<'_>,
+        outcomes: Vec<Outcome>,
+        wakes: &mut Wakes,
+    ) -> Result<(), ProcessError> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        self.put_charges(&outcomes).await?;
+        for outcome in &outcomes {
+            let detail = &outcome.event.detail;
+            if let (DetailStatus::Retry, Some(next)) = (detail.status, detail.next_attempt_at) {
+                wakes.add(detail.line(), next);
+            }
+        }
+        for together in outcomes.chunks(TOGETHER_MAX) {
+            self.record(group, together.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// The ways from charges to their details come first: one too many misleads nobody, as whoever
+    /// follows it looks at the detail; a missing one would.
+    async fn put_charges(&self, outcomes: &[Outcome]) -> Result<(), StoreError> {
+        let mut puts = PutBuffer::new(&self.store, 2);
+        for outcome in outcomes {
+            let detail = &outcome.event.detail;
+            if let (DetailStatus::Processed, Some(charge)) = (detail.status, detail.charge_id) {
+                puts.put_charge(charge, detail.id).await?;
+            }
+        }
+        puts.flush().await
+    }
+
+    async fn record(
+        &self,
+        group: &Group<'_>,
+        mut outcomes: Vec<Outcome>,
+    ) -> Result<(), ProcessError> {
+        for attempt in 0..TRIES_MAX {
+            let change = self.counter_change(&outcomes);
+            let error = match self
+                .store
+                .record_outcomes(group.batch, &outcomes, &change)
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_transient() => error,
+                Err(error) => return Err(error.into()),
+            };
+            if attempt + 1 == TRIES_MAX {
+                return Err(error.into());
+            }
+            let most = Duration::from_millis(20).saturating_mul(1 << attempt);
+            self.clock.sleep(self.random.jitter(most)).await;
+            // The answer may have been lost and the transaction made; or a lease has been. Either
+            // way the details tell.
+            outcomes = self.still_ours(group, outcomes).await?;
+            if outcomes.is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The outcomes whose details are still as they were leased.
+    async fn still_ours(
+        &self,
+        group: &Group<'_>,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Vec<Outcome>, ProcessError> {
+        let lines: Vec<LineNumber> = outcomes
+            .iter()
+            .map(|outcome| outcome.event.detail.line())
+            .collect();
+        let now = self.store.details(&group.batch.place(), &lines).await?;
+        Ok(outcomes
+            .into_iter()
+            .filter(|outcome| {
+                let current = now
+                    .iter()
+                    .find(|detail| detail.id == outcome.event.detail.id);
+                current.is_some_and(|detail| detail.version == outcome.leased_version)
+            })
+            .collect())
+    }
+
+    fn counter_change(&self, outcomes: &[Outcome]) -> CounterChange {
+        let mut change = CounterChange {
+            at: self.clock.now(),
+            ..CounterChange::default()
+        };
+        for outcome in outcomes {
+            // Whatever had an outcome was open before.
+            match outcome.event.detail.status {
+                DetailStatus::Processed => change.unprocessed -= 1,
+                DetailStatus::Error => {
+                    change.unprocessed -= 1;
+                    change.error += 1;
+                }
+                DetailStatus::Unprocessed | DetailStatus::Retry | DetailStatus::Cancelled => {}
+            }
+        }
+        change
+    }
+}

@@ -1,0 +1,234 @@
+//! Finds what nothing is working on, and wakes it.
+//!
+//! Messages can get lost: a crash between a write and its message, a queue that was emptied, a
+//! pause longer than a queue holds a message back. What is open stands in sparse indexes, so a
+//! sweep reads little: the open files and batches, and of a batch that has been quiet the details.
+//! Waking something that is being worked on does no harm.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use weir_domain::{BatchStatus, LineNumber};
+use weir_runtime::{Clock, Metric, Metrics, Reader};
+use weir_store::{Batch, Detail, DetailsMessage, File, SHARD_BLOCK_LINES, Store};
+
+use crate::TimeLimit;
+use crate::upload::{UploadError, Uploader, is_given_up};
+
+/// Lines read at a time of a batch: whole shards of most batches.
+const LINES_AT_A_TIME: u32 = 10_000;
+/// What must be left of the time to look at another file or batch.
+const TIME_KEPT: Duration = Duration::from_secs(5);
+
+/// When something counts as standing still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// A file or batch that has not changed for so long.
+    pub quiet: Duration,
+    /// The same for a batch while the queue is long: its messages are probably still in it.
+    pub quiet_behind_queue: Duration,
+    /// From how many messages on the queue is long.
+    pub queue_long: u64,
+}
+
+impl Default for SweepOptions {
+    fn default() -> Self {
+        Self {
+            quiet: Duration::from_mins(3),
+            quiet_behind_queue: Duration::from_hours(1),
+            queue_long: 100,
+        }
+    }
+}
+
+impl SweepOptions {
+    /// Reads `WEIR_SWEEP_QUIET` (180 s), `WEIR_SWEEP_QUIET_BEHIND_QUEUE` (3 600 s) and
+    /// `WEIR_SWEEP_QUEUE_LONG` (100 messages), all optional.
+    pub fn read(reader: &mut Reader) -> Self {
+        Self {
+            quiet: reader.seconds("WEIR_SWEEP_QUIET", 180, 0..=86_400),
+            quiet_behind_queue: reader.seconds("WEIR_SWEEP_QUIET_BEHIND_QUEUE", 3_600, 0..=86_400),
+            queue_long: reader.integer_in("WEIR_SWEEP_QUEUE_LONG", 100, 0..=1_000_000),
+        }
+    }
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Files put on their queue again.
+    pub files: u64,
+    /// Details put on their queue again.
+    pub details: u64,
+    /// Batches that were done without having been ended.
+    pub batches_completed: u64,
+    /// Whether everything open was looked at.
+    pub complete: bool,
+}
+
+/// The collaborators of sweeping.
+#[derive(Debug, Clone)]
+pub struct Sweeper {
+    /// Tables and queues.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Metrics,
+    /// When something counts as standing still.
+    pub options: SweepOptions,
+}
+
+impl Sweeper {
+    /// Looks at everything that is open, as far as time allows.
+    pub async fn sweep(&self, limit: &TimeLimit) -> Result<Swept, UploadError> {
+        let mut swept = Swept::default();
+        let complete = self.sweep_files(&mut swept, limit).await?
+            && self.sweep_batches(&mut swept, limit).await?;
+        swept.complete = complete;
+        self.metrics.count(
+            Metric::Swept,
+            swept.files + swept.details + swept.batches_completed,
+        );
+        if swept.files + swept.details + swept.batches_completed > 0 || !complete {
+            tracing::info!(?swept, "swept");
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_files(&self, swept: &mut Swept, limit: &TimeLimit) -> Result<bool, UploadError> {
+        let uploader = Uploader {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let mut after = None;
+        loop {
+            let ids = self.store.open_files(after).await?;
+            after = ids.last().copied();
+            if ids.is_empty() {
+                return Ok(true);
+            }
+            for id in ids {
+                if !limit.allows(TIME_KEPT) {
+                    return Ok(false);
+                }
+                let Some(file) = self.store.file(id).await? else {
+                    continue;
+                };
+                if self.file_stands_still(&file) {
+                    uploader.wake(&file).await?;
+                    swept.files += 1;
+                }
+            }
+        }
+    }
+
+    fn file_stands_still(&self, file: &File) -> bool {
+        let now = self.clock.now();
+        let leased = file.lease_until.is_some_and(|until| until > now);
+        !leased && !is_given_up(file) && self.is_quiet(file.updated_at, self.options.quiet)
+    }
+
+    fn is_quiet(&self, since: DateTime<Utc>, quiet: Duration) -> bool {
+        let quiet = TimeDelta::from_std(quiet).unwrap_or(TimeDelta::MAX);
+        self.clock.now() - since >= quiet
+    }
+
+    async fn sweep_batches(
+        &self,
+        swept: &mut Swept,
+        limit: &TimeLimit,
+    ) -> Result<bool, UploadError> {
+        let queued = self.store.details_queue_length().await?;
+        let quiet = if queued >= self.options.queue_long {
+            self.options.quiet_behind_queue
+        } else {
+            self.options.quiet
+        };
+        let mut after = None;
+        loop {
+            let ids = self.store.open_batches(after).await?;
+            after = ids.last().copied();
+            if ids.is_empty() {
+                return Ok(true);
+            }
+            for id in ids {
+                if !limit.allows(TIME_KEPT) {
+                    return Ok(false);
+                }
+                let Some(batch) = self.store.batch(id).await? else {
+                    continue;
+                };
+                if batch.status != BatchStatus::Unprocessed
+                    || !self.is_quiet(batch.updated_at, quiet)
+                {
+                    continue;
+                }
+                if batch.counters.unprocessed == 0 {
+                    let completed = self.store.complete_batch(&batch, self.clock.now()).await?;
+                    swept.batches_completed += u64::from(completed);
+                } else if self.may_wake(&batch).await? {
+                    swept.details += self.wake_details(&batch).await?;
+                }
+            }
+        }
+    }
+
+    /// A batch whose file is not on the queue yet is the upload's business.
+    async fn may_wake(&self, batch: &Batch) -> Result<bool, UploadError> {
+        let file = self.store.file(batch.id.file()).await?;
+        Ok(file.is_some_and(|file| file.status == weir_domain::FileStatus::Processed))
+    }
+
+    /// Wakes what is due of a batch.
+    async fn wake_details(&self, batch: &Batch) -> Result<u64, UploadError> {
+        let now = self.clock.now();
+        let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
+        let group = batch
+            .seller_id
+            .map(|seller| seller.to_string())
+            .unwrap_or_default();
+        let mut woken = 0;
+        let mut first = 1;
+        while first <= last {
+            let to = first.saturating_add(LINES_AT_A_TIME - 1).min(last);
+            let (Ok(from), Ok(until)) = (LineNumber::new(first), LineNumber::new(to)) else {
+                break;
+            };
+            let details = self
+                .store
+                .details_in_lines(&batch.place(), from, until)
+                .await?;
+            let due: Vec<LineNumber> = details
+                .iter()
+                .filter(|detail| is_due(detail, now))
+                .map(Detail::line)
+                .collect();
+            woken += due.len() as u64;
+            let messages: Vec<_> = due
+                .chunk_by(|a, b| block(*a) == block(*b))
+                .map(|lines| {
+                    let lines = lines.to_vec();
+                    let message = DetailsMessage::new(batch.id, lines, &batch.correlation_id);
+                    (message, Duration::ZERO)
+                })
+                .collect();
+            self.store.send_details(&group, &messages).await?;
+            first = to.saturating_add(1);
+        }
+        Ok(woken)
+    }
+}
+
+fn block(line: LineNumber) -> u32 {
+    (line.get() - 1) / SHARD_BLOCK_LINES
+}
+
+/// Whether nothing keeps a detail from being sent now.
+fn is_due(detail: &Detail, now: DateTime<Utc>) -> bool {
+    detail.status.is_open()
+        && detail.lease_until.is_none_or(|until| until <= now)
+        && detail.next_attempt_at.is_none_or(|next| next <= now)
+}

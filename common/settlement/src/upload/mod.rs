@@ -1,0 +1,319 @@
+//! Takes a file: checks it whole, splits it, puts its details on the queue.
+//!
+//! ```text
+//! Stored ──▶ checking ──▶ splitting ──▶ enqueuing ──▶ Processed
+//!               └──▶ Error: nothing of it exists
+//! ```
+//!
+//! - Nothing is written before the whole file has been read and found sound.
+//! - One worker at a time: the file's lease lasts longer than its worker can live, and every write
+//!   of the file names the version that was read, so a worker that lost its lease stops there.
+//! - A stage that is interrupted goes on from its checkpoint. Ids are derived from the object, so
+//!   what was written before the interruption is written again the same.
+//! - From splitting to enqueuing is one conditional write. After it nothing of the file is written
+//!   again, so no detail that is being processed can be reset.
+//! - When time runs short, the lease is given back and a continuation is put on the queue.
+
+mod check;
+mod enqueue;
+mod items;
+mod key;
+mod split;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use weir_domain::{FileEvent, FileId, FileStatus, ObjectIdentity};
+use weir_runtime::{Clock, CorrelationId, Metric, Metrics};
+use weir_store::{File, Stage, Store, StoreError, UploadContinuation};
+
+use crate::TimeLimit;
+pub use key::{ObjectKeyError, UploadScope};
+
+/// What must be left of the time for a stage to go on; enough to write what is under way.
+const TIME_KEPT: Duration = Duration::from_secs(3);
+/// By how much a lease outlives the time that its worker has.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// Most readings of a file that fail before it is left to a person.
+const RETRIES_MAX: u32 = 20;
+
+/// Why a file could not be worked on now. The message is to come again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UploadError {
+    /// Tables, queues or the object could not be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A continuation of a file that does not exist.
+    #[error("there is no file {0}")]
+    NoFile(FileId),
+    /// What was written of the file's progress cannot be read.
+    #[error("the checkpoint of file {0} cannot be read")]
+    Checkpoint(FileId),
+    /// The object gave other items than when it was checked; its entity tag did not change.
+    #[error("file {0} reads differently than when it was checked")]
+    Inconsistent(FileId),
+}
+
+/// How far the work on a file has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It is Processed or Error.
+    Done,
+    /// Time ran short; a continuation is on the queue.
+    Continued,
+    /// Somebody else works on it.
+    Busy,
+}
+
+/// The collaborators of taking files. Clones share all of them.
+#[derive(Debug, Clone)]
+pub struct Uploader {
+    /// Tables, queues and objects.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// Where a stage stands; each begins with its default.
+#[derive(Debug, Default, Serialize, Deserialize)]
+enum Checkpoint {
+    #[default]
+    Begin,
+    Checking(Box<check::CheckState>),
+    Splitting(Box<split::SplitState>),
+    Enqueuing(enqueue::EnqueueState),
+}
+
+/// How a stage ended.
+enum StageEnd {
+    /// Go on with the next stage.
+    Next(Stage, Checkpoint),
+    /// The file is not to be taken, and why.
+    Rejected(String),
+    /// Everything is on the queue.
+    Finished,
+    /// Time runs short; go on from here.
+    Paused(Checkpoint),
+}
+
+impl Uploader {
+    /// Makes an uploaded object known as a file, or finds the file that it is already. `name` is
+    /// what callers call it; without one it is the last part of the object's key.
+    pub async fn register(
+        &self,
+        object: ObjectIdentity,
+        name: Option<String>,
+        correlation_id: &CorrelationId,
+    ) -> Result<File, UploadError> {
+        let id = FileId::of_object(&object);
+        if let Some(file) = self.store.file(id).await? {
+            return Ok(file);
+        }
+        let scope = UploadScope::of_key(&object.key).ok();
+        let now = self.clock.now();
+        let file = File {
+            id,
+            version: 1,
+            name: name.unwrap_or_else(|| key::last_part(&object.key).to_owned()),
+            client_id: scope.map(|scope| scope.client_id),
+            program_id: scope.map(|scope| scope.program_id),
+            object,
+            correlation_id: correlation_id.as_str().to_owned(),
+            status: FileStatus::Stored,
+            stage: Stage::Checking,
+            checkpoint: None,
+            lease_until: None,
+            retry_count: 0,
+            batch_count: 0,
+            detail_count: 0,
+            error_log: None,
+            error_at: None,
+            processed_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        match self.store.create_file(&file).await {
+            Ok(()) => {
+                self.metrics.count(Metric::FilesStored, 1);
+                tracing::info!(file_id = %id, name = file.name, "a file is stored");
+                Ok(file)
+            }
+            // Announced twice at the same time: the other one made it.
+            Err(StoreError::Conflict { .. }) => {
+                self.store.file(id).await?.ok_or(UploadError::NoFile(id))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Works on a file until it is done or time runs short. Any number of calls, at any time, in
+    /// any order, come to the same end.
+    pub async fn work(&self, id: FileId, limit: &TimeLimit) -> Result<Progress, UploadError> {
+        let mut file = self.store.file(id).await?.ok_or(UploadError::NoFile(id))?;
+        if matches!(file.status, FileStatus::Processed | FileStatus::Error) {
+            return Ok(Progress::Done);
+        }
+        let now = self.clock.now();
+        if file.lease_until.is_some_and(|until| until > now) {
+            return Ok(Progress::Busy);
+        }
+        file.lease_until = Some(now + delta(limit.left() + LEASE_MARGIN));
+        set_status(&mut file, FileEvent::Started);
+        match self.save(&mut file).await {
+            Err(UploadError::Store(StoreError::Conflict { .. })) => return Ok(Progress::Busy),
+            saved => saved?,
+        }
+        match self.run_stages(&mut file, limit).await {
+            // The lease has passed to somebody else, who goes on.
+            Err(UploadError::Store(StoreError::Conflict { .. })) => Ok(Progress::Busy),
+            Err(error) => {
+                self.note_failure(&mut file, &error).await;
+                Err(error)
+            }
+            done => done,
+        }
+    }
+
+    async fn run_stages(
+        &self,
+        file: &mut File,
+        limit: &TimeLimit,
+    ) -> Result<Progress, UploadError> {
+        let mut checkpoint = read_checkpoint(file)?;
+        loop {
+            let end = match checkpoint {
+                Checkpoint::Begin => self.check(file, None, limit).await,
+                Checkpoint::Checking(state) => self.check(file, Some(*state), limit).await,
+                Checkpoint::Splitting(state) => self.split(file, *state, limit).await,
+                Checkpoint::Enqueuing(state) => self.enqueue(file, state, limit).await,
+            };
+            let end = match end {
+                Err(UploadError::Store(error @ StoreError::ObjectChanged { .. }))
+                    if file.stage != Stage::Enqueuing =>
+                {
+                    StageEnd::Rejected(format!("{error}: upload it again"))
+                }
+                other => other?,
+            };
+            match end {
+                StageEnd::Next(stage, next) => {
+                    file.stage = stage;
+                    self.save_checkpoint(file, &next).await?;
+                    checkpoint = next;
+                }
+                StageEnd::Rejected(why) => {
+                    self.reject(file, why).await?;
+                    return Ok(Progress::Done);
+                }
+                StageEnd::Finished => {
+                    self.finish(file).await?;
+                    return Ok(Progress::Done);
+                }
+                StageEnd::Paused(here) => {
+                    file.lease_until = None;
+                    self.save_checkpoint(file, &here).await?;
+                    self.wake(file).await?;
+                    return Ok(Progress::Continued);
+                }
+            }
+        }
+    }
+
+    /// Puts a continuation of a file on the queue.
+    pub async fn wake(&self, file: &File) -> Result<(), UploadError> {
+        let next = UploadContinuation {
+            file_id: file.id,
+            correlation_id: file.correlation_id.clone(),
+        };
+        Ok(self.store.send_continuation(&next).await?)
+    }
+
+    async fn reject(&self, file: &mut File, why: String) -> Result<(), UploadError> {
+        let now = self.clock.now();
+        set_status(file, FileEvent::Rejected);
+        file.stage = Stage::Done;
+        file.checkpoint = None;
+        file.lease_until = None;
+        file.error_log = Some(why);
+        file.error_at = Some(now);
+        self.save(file).await?;
+        self.metrics.count(Metric::FilesError, 1);
+        tracing::warn!(file_id = %file.id, name = file.name, "a file cannot be trusted");
+        Ok(())
+    }
+
+    async fn finish(&self, file: &mut File) -> Result<(), UploadError> {
+        let now = self.clock.now();
+        set_status(file, FileEvent::Enqueued);
+        file.stage = Stage::Done;
+        file.checkpoint = None;
+        file.lease_until = None;
+        file.error_log = None;
+        file.processed_at = Some(now);
+        self.save(file).await?;
+        self.metrics.count(Metric::FilesProcessed, 1);
+        self.metrics.count(Metric::DetailsStored, file.detail_count);
+        tracing::info!(
+            file_id = %file.id,
+            batches = file.batch_count,
+            details = file.detail_count,
+            "a file is on the queue"
+        );
+        Ok(())
+    }
+
+    /// Gives the lease back after a failure, so that the next message need not wait for its end.
+    async fn note_failure(&self, file: &mut File, error: &UploadError) {
+        file.retry_count += 1;
+        file.lease_until = None;
+        file.error_log = Some(format!("reading failed and will be tried again: {error}"));
+        if let Err(error) = self.save(file).await {
+            // The lease ends by itself.
+            tracing::warn!(file_id = %file.id, %error, "a failed reading could not be noted");
+        }
+    }
+
+    async fn save_checkpoint(&self, file: &mut File, at: &Checkpoint) -> Result<(), UploadError> {
+        let text = serde_json::to_string(at).map_err(|_| UploadError::Checkpoint(file.id))?;
+        file.checkpoint = Some(text);
+        self.save(file).await
+    }
+
+    async fn save(&self, file: &mut File) -> Result<(), UploadError> {
+        file.updated_at = self.clock.now();
+        Ok(self.store.save_file(file).await?)
+    }
+}
+
+/// Whether a file is left to a person: it has failed too often for the sweeper to wake it.
+pub(crate) fn is_given_up(file: &File) -> bool {
+    file.retry_count >= RETRIES_MAX
+}
+
+fn read_checkpoint(file: &File) -> Result<Checkpoint, UploadError> {
+    match &file.checkpoint {
+        None => Ok(Checkpoint::Begin),
+        Some(text) => serde_json::from_str(text).map_err(|_| UploadError::Checkpoint(file.id)),
+    }
+}
+
+/// The steps taken here are in the table: the statuses that have none were turned away before.
+fn set_status(file: &mut File, event: FileEvent) {
+    if let Ok(status) = file.status.after(event) {
+        file.status = status;
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// The time that every detail of a file is said to be made at: one for all, so that a second
+/// writing writes the same.
+fn split_time(clock: &Clock) -> DateTime<Utc> {
+    let now = clock.now();
+    DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
+}

@@ -1,0 +1,396 @@
+//! The second stage: a sound file becomes batches and details.
+//!
+//! The details of a batch are written before the batch itself, so nobody sees a batch whose
+//! counters are not those of its details. A batch that cannot be taken is written alone.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use weir_domain::{
+    BatchNumber, BatchStatus, ClientId, Counters, Currency, DetailId, DetailStatus, ProgramId,
+    SellerId, TransactionRequest,
+};
+use weir_servicegate::{
+    BatchHeader, BatchSummary, Checkpoint as ReaderCheckpoint, Item, Options, Record,
+    SellerReference,
+};
+use weir_store::{Batch, Detail, DetailPlace, File, Payload, PutBuffer, Seller, Stage};
+
+use super::enqueue::EnqueueState;
+use super::items::{NextError, ObjectItems};
+use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, Uploader};
+use crate::TimeLimit;
+
+/// Write requests under way at the same time.
+const REQUESTS_MAX: usize = 8;
+/// Details between two checkpoints: what is written again after a crash, at most.
+const DETAILS_PER_CHECKPOINT: u32 = 10_000;
+
+/// How far the split has come.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SplitState {
+    reader: Option<ReaderCheckpoint>,
+    /// The shards of every batch of the file.
+    shards: u32,
+    /// When every batch and detail of the file is said to be made.
+    made_at: DateTime<Utc>,
+    /// The batch that the reader is in.
+    batch: Option<OpenBatch>,
+}
+
+/// A batch whose end has not been read yet.
+#[derive(Debug, Serialize, Deserialize)]
+struct OpenBatch {
+    number: BatchNumber,
+    currency: Option<Currency>,
+    header_xml: String,
+    byte_start: u64,
+    taken: Taken,
+    counters: Counters,
+}
+
+/// Whether a batch is taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Taken {
+    By {
+        seller: SellerId,
+        name: String,
+    },
+    Not {
+        seller: Option<SellerId>,
+        name: Option<String>,
+        why: String,
+    },
+}
+
+impl SplitState {
+    pub(super) fn new(shards: u32, made_at: DateTime<Utc>) -> Self {
+        Self {
+            reader: None,
+            shards,
+            made_at,
+            batch: None,
+        }
+    }
+}
+
+/// The split of one file, within one run.
+struct Split<'a> {
+    uploader: &'a Uploader,
+    file: &'a File,
+    client_id: ClientId,
+    program_id: ProgramId,
+    state: SplitState,
+    puts: PutBuffer,
+    sellers: HashMap<SellerReference, Option<Seller>>,
+    details_since_checkpoint: u32,
+}
+
+impl Uploader {
+    /// Writes the batches and details of a sound file.
+    pub(super) async fn split(
+        &self,
+        file: &mut File,
+        mut state: SplitState,
+        limit: &TimeLimit,
+    ) -> Result<StageEnd, UploadError> {
+        let object = file.object.clone();
+        let reader = state.reader.take();
+        let mut items = ObjectItems::new(&self.store, &object, reader, Options::default());
+        let snapshot = file.clone();
+        let mut split = Split {
+            uploader: self,
+            client_id: file.client_id.ok_or(UploadError::Inconsistent(file.id))?,
+            program_id: file.program_id.ok_or(UploadError::Inconsistent(file.id))?,
+            file: &snapshot,
+            state,
+            puts: PutBuffer::new(&self.store, REQUESTS_MAX),
+            sellers: HashMap::new(),
+            details_since_checkpoint: 0,
+        };
+        loop {
+            match items.next().await {
+                Ok(Some(item)) => split.take(item).await?,
+                Ok(None) => break,
+                Err(NextError::Store(error)) => return Err(error.into()),
+                Err(NextError::File(_)) => return Err(UploadError::Inconsistent(file.id)),
+            }
+            let late = !limit.allows(TIME_KEPT);
+            if (late || split.details_since_checkpoint >= DETAILS_PER_CHECKPOINT)
+                && let Some(here) = items.checkpoint()
+            {
+                split.puts.flush().await?;
+                split.state.reader = Some(here);
+                split.details_since_checkpoint = 0;
+                let checkpoint = Checkpoint::Splitting(Box::new(split.state));
+                if late {
+                    return Ok(StageEnd::Paused(checkpoint));
+                }
+                self.save_checkpoint(file, &checkpoint).await?;
+                let Checkpoint::Splitting(state) = checkpoint else {
+                    return Err(UploadError::Inconsistent(file.id));
+                };
+                split.state = *state;
+            }
+        }
+        split.puts.flush().await?;
+        let next = Checkpoint::Enqueuing(EnqueueState::default());
+        Ok(StageEnd::Next(Stage::Enqueuing, next))
+    }
+}
+
+impl Split<'_> {
+    async fn take(&mut self, item: Item) -> Result<(), UploadError> {
+        match item {
+            Item::BatchStart(header) => self.begin(*header).await,
+            Item::Record(record) => self.record(*record).await,
+            Item::BatchEnd(summary) => self.end(*summary).await,
+            Item::FileHeader(_) | Item::End(_) => Ok(()),
+            // The check found none.
+            Item::Problem(_) => Err(UploadError::Inconsistent(self.file.id)),
+        }
+    }
+
+    async fn begin(&mut self, header: BatchHeader) -> Result<(), UploadError> {
+        let seller = self.seller(&header.seller).await?;
+        let batch_id = self.file.id.batch(header.ordinal);
+        let taken = match seller {
+            None => Taken::Not {
+                seller: None,
+                name: None,
+                why: format!(
+                    "the seller {} is not known in program {}: have it added, then set the batch's \
+                     status to Unprocessed",
+                    seller_words(&header.seller),
+                    self.program_id
+                ),
+            },
+            Some(seller) => {
+                let store = &self.uploader.store;
+                match store
+                    .claim_batch_number(seller.id, &header.number, batch_id)
+                    .await?
+                {
+                    None => Taken::By {
+                        seller: seller.id,
+                        name: seller.name,
+                    },
+                    Some(other) => Taken::Not {
+                        seller: Some(seller.id),
+                        name: Some(seller.name),
+                        why: format!(
+                            "the seller already has a batch {}: it is {other}; nothing of this one \
+                             is charged. If it is another batch, upload it under another number",
+                            header.number
+                        ),
+                    },
+                }
+            }
+        };
+        self.state.batch = Some(OpenBatch {
+            number: header.number,
+            currency: header.currency,
+            header_xml: header.xml.unwrap_or_default(),
+            byte_start: header.start.byte,
+            taken,
+            counters: Counters::default(),
+        });
+        Ok(())
+    }
+
+    /// The seller that a batch names, if it is in the uploader's program.
+    async fn seller(&mut self, named: &SellerReference) -> Result<Option<Seller>, UploadError> {
+        if let Some(seller) = self.sellers.get(named) {
+            return Ok(seller.clone());
+        }
+        let store = &self.uploader.store;
+        let seller = match named {
+            SellerReference::Id(id) => store.seller(*id).await?,
+            SellerReference::Alternate(id) => {
+                store.seller_by_alternate_id(self.program_id, id).await?
+            }
+        };
+        let seller = seller.filter(|seller| {
+            seller.program_id == self.program_id && seller.client_id == self.client_id
+        });
+        self.sellers.insert(named.clone(), seller.clone());
+        Ok(seller)
+    }
+
+    async fn record(&mut self, record: Record) -> Result<(), UploadError> {
+        let inconsistent = UploadError::Inconsistent(self.file.id);
+        let Some(batch) = self.state.batch.as_mut() else {
+            return Err(inconsistent);
+        };
+        let Taken::By { seller, .. } = batch.taken else {
+            return Ok(());
+        };
+        let place = DetailPlace {
+            batch: self.file.id.batch(record.batch),
+            shards: self.state.shards,
+        };
+        let (detail, payload) =
+            make_detail(record, place.batch, seller, self.state.made_at).ok_or(inconsistent)?;
+        batch.counters.add(detail.status, detail.has_draft);
+        self.puts
+            .put_detail(&place, seller, &detail, &payload)
+            .await?;
+        self.details_since_checkpoint += 1;
+        Ok(())
+    }
+
+    async fn end(&mut self, summary: BatchSummary) -> Result<(), UploadError> {
+        let batch = self
+            .state
+            .batch
+            .take()
+            .ok_or(UploadError::Inconsistent(self.file.id))?;
+        self.puts.flush().await?;
+        let now = self.state.made_at;
+        let (seller_id, seller_name, error_log) = match batch.taken {
+            Taken::By { seller, name } => (Some(seller), Some(name), None),
+            Taken::Not { seller, name, why } => (seller, name, Some(why)),
+        };
+        let status = match error_log {
+            Some(_) => BatchStatus::Error,
+            None => BatchStatus::of(&batch.counters),
+        };
+        let failed = (status == BatchStatus::Error).then_some(now);
+        let batch = Batch {
+            id: self.file.id.batch(summary.ordinal),
+            client_id: self.client_id,
+            program_id: self.program_id,
+            seller_id,
+            seller_name,
+            batch_number: batch.number.to_string(),
+            currency: batch.currency,
+            header_xml: batch.header_xml,
+            byte_start: batch.byte_start,
+            byte_end: summary.byte_range.end,
+            shards: self.state.shards,
+            counters: batch.counters,
+            status,
+            correlation_id: self.file.correlation_id.clone(),
+            error_log,
+            error_at: failed,
+            processed_at: failed,
+            created_at: now,
+            updated_at: now,
+            user_updated_at: None,
+            user_updated_by: None,
+        };
+        Ok(self.uploader.store.create_batch(&batch).await?)
+    }
+}
+
+fn seller_words(named: &SellerReference) -> String {
+    match named {
+        SellerReference::Id(id) => id.to_string(),
+        SellerReference::Alternate(id) => format!("\"{id}\""),
+    }
+}
+
+/// The detail of a record, with what is sent for it; `None` when the reader kept no source text.
+fn make_detail(
+    record: Record,
+    batch: weir_domain::BatchId,
+    seller: SellerId,
+    made_at: DateTime<Utc>,
+) -> Option<(Detail, Payload)> {
+    let id = batch.detail(record.line);
+    let facts = record.facts();
+    let (request, error) = request_of(&record, seller, id);
+    let vehicle = facts.vehicle.unwrap_or_default();
+    let charge_id = match &record.transaction {
+        Ok(weir_domain::Transaction::Refund(refund)) => match refund.charge {
+            weir_domain::ChargeReference::Id(charge) => Some(charge),
+            weir_domain::ChargeReference::LatestOfOrder => None,
+        },
+        _ => None,
+    };
+    let failed = error.is_some();
+    let (error_code, error_description) = error.unzip();
+    let detail = Detail {
+        id,
+        version: 1,
+        status: if failed {
+            DetailStatus::Error
+        } else {
+            DetailStatus::Unprocessed
+        },
+        transaction_type: facts.transaction_type,
+        order_number: facts.order_number.map(|number| number.to_string()),
+        po_number: facts.po_number.map(|number| number.to_string()),
+        amount: facts.amount,
+        currency: facts.currency,
+        buyer_id: facts.buyer_id,
+        customer_id: facts.customer_id,
+        vehicle_odometer: vehicle.odometer.map(|text| text.to_string()),
+        vehicle_identification_number: vehicle.identification_number.map(|text| text.to_string()),
+        vehicle_unit_number: vehicle.unit_number.map(|text| text.to_string()),
+        charge_id,
+        refund_id: None,
+        request_version: u32::from(!failed),
+        events: 0,
+        retry_count: 0,
+        has_draft: false,
+        waiting_since: None,
+        next_attempt_at: None,
+        lease_until: None,
+        attempted_at: None,
+        created_at: made_at,
+        updated_at: made_at,
+        processed_at: None,
+        error_code,
+        error_description,
+        error_at: failed.then_some(made_at),
+        user_updated_at: None,
+        user_updated_by: None,
+    };
+    Some((
+        detail,
+        Payload {
+            xml: record.xml?,
+            request,
+        },
+    ))
+}
+
+/// The request of a record as JSON, or its error as code and words.
+fn request_of(
+    record: &Record,
+    seller: SellerId,
+    detail: DetailId,
+) -> (String, Option<(String, String)>) {
+    let error = |code: &str, words: String| {
+        let words = words.chars().take(Detail::ERROR_CHARACTERS_MAX).collect();
+        (String::new(), Some((code.to_owned(), words)))
+    };
+    match &record.transaction {
+        Err(rejected) => {
+            let mut words = String::new();
+            for problem in &rejected.problems {
+                if !words.is_empty() {
+                    words.push_str("; ");
+                }
+                words.push_str(&problem.to_string());
+            }
+            let code = rejected
+                .problems
+                .first()
+                .map_or(weir_domain::ErrorCode::FormatInvalid, |p| p.code);
+            error(code.code(), words)
+        }
+        Ok(transaction) => match TransactionRequest::build(transaction, seller, detail) {
+            Err(problem) => error(problem.code().code(), problem.to_string()),
+            Ok(request) => match request.to_json() {
+                Ok(json) => (json, None),
+                Err(problem) => error(
+                    weir_domain::ErrorCode::FormatInvalid.code(),
+                    problem.to_string(),
+                ),
+            },
+        },
+    }
+}
