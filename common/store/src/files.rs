@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use chrono::{DateTime, Utc};
-use weir_domain::{ClientId, FileId, FileStatus, ObjectIdentity, ProgramId};
+use weir_domain::{ClientId, FileId, FileStatus, ObjectIdentity, ProgramId, SellerId};
 
 use crate::error::sorted;
 use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
@@ -54,6 +54,8 @@ pub struct File {
     pub client_id: Option<ClientId>,
     /// The program it was uploaded for; missing when its key does not say.
     pub program_id: Option<ProgramId>,
+    /// The only seller whose batches it may hold, when it was uploaded for one.
+    pub seller_id: Option<SellerId>,
     /// The correlation id of the upload.
     pub correlation_id: String,
     /// Where it stands.
@@ -107,6 +109,7 @@ impl File {
             .with("name", text(&self.name))
             .with_some("client_id", self.client_id.map(uuid))
             .with_some("program_id", self.program_id.map(uuid))
+            .with_some("seller_id", self.seller_id.map(uuid))
             .with("correlation_id", text(&self.correlation_id))
             .with("status", text(self.status.name()))
             .with("stage", text(self.stage.name()))
@@ -150,6 +153,7 @@ impl File {
             name: read.text("name")?.to_owned(),
             client_id: read.opt_id("client_id")?,
             program_id: read.opt_id("program_id")?,
+            seller_id: read.opt_id("seller_id")?,
             correlation_id: read.text("correlation_id")?.to_owned(),
             status: read.parsed("status")?,
             stage: Stage::ALL

@@ -126,9 +126,5 @@ async fn registered(
     object: ObjectIdentity,
     correlation_id: &CorrelationId,
 ) -> Result<FileId, UploadError> {
-    Ok(state
-        .uploader
-        .register(object, None, correlation_id)
-        .await?
-        .id)
+    Ok(state.uploader.register(object, correlation_id).await?.id)
 }

@@ -1,6 +1,26 @@
-//! What an object's key says: `<client id>/<program id>/<anything>`.
+//! What an object's key says.
+//!
+//! | key | uploaded |
+//! | --- | --- |
+//! | `<client id>/<program id>/<name>` | for a program |
+//! | `<client id>/<program id>/sellers/<seller id>/<name>` | for one seller: only its batches are taken |
+//! | `…/api/<uuid>.<correlation id>/<name>` | through the API, under either of the two |
+//!
+//! The key is all that an object's event tells, so whatever must be known of an upload is in it;
+//! and a policy on key prefixes is all that it takes to let a seller write its own files only.
 
-use weir_domain::{ClientId, ProgramId};
+use uuid::Uuid;
+use weir_domain::{ClientId, ProgramId, SellerId};
+use weir_runtime::CorrelationId;
+
+/// The part that announces a seller's id.
+const SELLERS: &str = "sellers";
+/// The part that announces an upload through the API.
+const API: &str = "api";
+/// Most bytes of a file's name in a key, which may have 1 024 in all.
+const NAME_BYTES_MAX: usize = 400;
+/// Longer correlation ids do not travel in a key.
+const CORRELATION_BYTES_MAX: usize = 128;
 
 /// For whom a file was uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,36 +29,90 @@ pub struct UploadScope {
     pub client_id: ClientId,
     /// Its program.
     pub program_id: ProgramId,
+    /// The only seller whose batches the file may hold.
+    pub seller_id: Option<SellerId>,
 }
 
 /// A key that does not say for whom it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the object's key must be <client id>/<program id>/<name>, both ids in lower-case UUID form: \
-     upload the file again under such a key"
+    "the object's key must be <client id>/<program id>/<name>, or <client id>/<program id>/sellers/\
+     <seller id>/<name>, with ids in UUID form: upload the file again under such a key"
 )]
 pub struct ObjectKeyError;
 
 impl UploadScope {
     /// Reads a key, decoded.
     pub fn of_key(key: &str) -> Result<Self, ObjectKeyError> {
-        let mut parts = key.splitn(3, '/');
-        let mut part = || {
-            parts
-                .next()
-                .filter(|part| !part.is_empty())
-                .ok_or(ObjectKeyError)
+        let (client, rest) = key.split_once('/').ok_or(ObjectKeyError)?;
+        let (program, name) = rest.split_once('/').ok_or(ObjectKeyError)?;
+        let (seller, name) = match name.strip_prefix(SELLERS).and_then(|s| s.strip_prefix('/')) {
+            Some(rest) => {
+                let (seller, name) = rest.split_once('/').ok_or(ObjectKeyError)?;
+                (Some(seller.parse().map_err(|_| ObjectKeyError)?), name)
+            }
+            None => (None, name),
         };
-        let (client, program, _name) = (part()?, part()?, part()?);
+        if name.is_empty() {
+            return Err(ObjectKeyError);
+        }
         Ok(Self {
             client_id: client.parse().map_err(|_| ObjectKeyError)?,
             program_id: program.parse().map_err(|_| ObjectKeyError)?,
+            seller_id: seller,
         })
     }
 
     /// The key of an object for this scope.
     pub fn key(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.client_id, self.program_id)
+        let Self {
+            client_id,
+            program_id,
+            seller_id,
+        } = self;
+        match seller_id {
+            Some(seller) => format!("{client_id}/{program_id}/{SELLERS}/{seller}/{name}"),
+            None => format!("{client_id}/{program_id}/{name}"),
+        }
+    }
+
+    /// The key of an upload through the API. `unique` keeps two uploads of one name apart. What a
+    /// key cannot carry of the name (slashes, control characters, all beyond 400 bytes) is
+    /// replaced or cut; a correlation id that is long or has other characters than letters,
+    /// digits, `.`, `_` and `-` is left out.
+    pub fn api_key(&self, unique: Uuid, correlation_id: &CorrelationId, name: &str) -> String {
+        let id = correlation_id.as_str();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let id = if id.len() <= CORRELATION_BYTES_MAX && id.chars().all(plain) {
+            id
+        } else {
+            ""
+        };
+        let name: String = name
+            .chars()
+            .map(|c| if c == '/' || c.is_control() { '_' } else { c })
+            .collect();
+        let name = name
+            .get(..name.floor_char_boundary(NAME_BYTES_MAX))
+            .unwrap_or("");
+        let name = if name.is_empty() {
+            "settlement.xml"
+        } else {
+            name
+        };
+        self.key(&format!("{API}/{unique}.{id}/{name}"))
+    }
+}
+
+/// The correlation id of an upload through the API.
+pub(super) fn correlation_id(key: &str) -> Option<CorrelationId> {
+    let mut parts = key.rsplit('/').skip(1);
+    let (unique, id) = parts.next()?.split_once('.')?;
+    let from_api = parts.next() == Some(API) && Uuid::try_parse(unique).is_ok();
+    if from_api {
+        CorrelationId::new(id).ok()
+    } else {
+        None
     }
 }
 
@@ -50,27 +124,58 @@ pub(super) fn last_part(key: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
-    #[test]
-    fn a_key_names_client_program_and_file() {
-        let scope = UploadScope {
+    fn scope(seller: Option<u128>) -> UploadScope {
+        UploadScope {
             client_id: Uuid::from_u128(1).try_into().unwrap(),
             program_id: Uuid::from_u128(2).try_into().unwrap(),
-        };
-        for name in ["a.xml", "2026/11/a b+ü.xml", "/x"] {
-            assert_eq!(UploadScope::of_key(&scope.key(name)), Ok(scope), "{name}");
+            seller_id: seller.map(|id| Uuid::from_u128(id).try_into().unwrap()),
         }
-        for key in [
-            "",
-            "a.xml",
-            "x/y/z",
-            &format!("{}/a.xml", scope.client_id),
-            &scope.key(""),
-        ] {
+    }
+
+    #[test]
+    fn a_key_names_client_program_and_perhaps_seller() {
+        for scope in [scope(None), scope(Some(3))] {
+            for name in ["a.xml", "2026/11/a b+ü.xml", "/x"] {
+                assert_eq!(UploadScope::of_key(&scope.key(name)), Ok(scope), "{name}");
+            }
+            assert_eq!(UploadScope::of_key(&scope.key("")), Err(ObjectKeyError));
+        }
+        let one = scope(None);
+        for key in ["", "a.xml", "x/y/z", &format!("{}/a.xml", one.client_id)] {
             assert_eq!(UploadScope::of_key(key), Err(ObjectKeyError), "{key}");
         }
+        assert_eq!(
+            UploadScope::of_key(&one.key("sellers/x/a.xml")),
+            Err(ObjectKeyError)
+        );
         assert_eq!(last_part("a/b/c.xml"), "c.xml");
         assert_eq!(last_part("a/b/"), "b");
+    }
+
+    #[test]
+    fn an_upload_through_the_api_carries_its_correlation_id_and_name() {
+        let id = CorrelationId::new("run-7").unwrap();
+        let key = scope(Some(3)).api_key(Uuid::from_u128(9), &id, "a/b\n.xml");
+        assert_eq!(UploadScope::of_key(&key), Ok(scope(Some(3))));
+        assert_eq!(correlation_id(&key), Some(id));
+        assert_eq!(last_part(&key), "a_b_.xml");
+        assert_eq!(correlation_id(&scope(None).key("run.7/a.xml")), None);
+    }
+
+    #[test]
+    fn a_key_stays_within_its_1024_bytes_for_any_name() {
+        for length in [399, 400, 401, 5_000] {
+            let id = CorrelationId::new("c".repeat(128)).unwrap();
+            let key = scope(Some(3)).api_key(Uuid::from_u128(9), &id, &"é".repeat(length));
+            assert!(key.len() <= 1_024, "{length}");
+            assert!(last_part(&key).len() <= NAME_BYTES_MAX);
+        }
+        let id = CorrelationId::new("c".repeat(129)).unwrap();
+        let key = scope(None).api_key(Uuid::from_u128(9), &id, "");
+        assert_eq!(
+            (correlation_id(&key), last_part(&key)),
+            (None, "settlement.xml")
+        );
     }
 }

@@ -100,12 +100,11 @@ enum StageEnd {
 }
 
 impl Uploader {
-    /// Makes an uploaded object known as a file, or finds the file that it is already. `name` is
-    /// what callers call it; without one it is the last part of the object's key.
+    /// Makes an uploaded object known as a file, or finds the file that it is already. For whom it
+    /// is, what it is called and, when the API put it there, its correlation id are in its key.
     pub async fn register(
         &self,
         object: ObjectIdentity,
-        name: Option<String>,
         correlation_id: &CorrelationId,
     ) -> Result<File, UploadError> {
         let id = FileId::of_object(&object);
@@ -113,13 +112,16 @@ impl Uploader {
             return Ok(file);
         }
         let scope = UploadScope::of_key(&object.key).ok();
+        let correlation_id =
+            key::correlation_id(&object.key).unwrap_or_else(|| correlation_id.clone());
         let now = self.clock.now();
         let file = File {
             id,
             version: 1,
-            name: name.unwrap_or_else(|| key::last_part(&object.key).to_owned()),
+            name: key::last_part(&object.key).to_owned(),
             client_id: scope.map(|scope| scope.client_id),
             program_id: scope.map(|scope| scope.program_id),
+            seller_id: scope.and_then(|scope| scope.seller_id),
             object,
             correlation_id: correlation_id.as_str().to_owned(),
             status: FileStatus::Stored,

@@ -160,10 +160,14 @@ impl Split<'_> {
                 seller: None,
                 name: None,
                 why: format!(
-                    "the seller {} is not known in program {}: have it added, then set the batch's \
-                     status to Unprocessed",
+                    "the seller {} is not known in program {}{}: have it added, then set the \
+                     batch's status to Unprocessed",
                     seller_words(&header.seller),
-                    self.program_id
+                    self.program_id,
+                    match self.file.seller_id {
+                        Some(only) => format!(", or is not the one that uploads, {only}"),
+                        None => String::new(),
+                    }
                 ),
             },
             Some(seller) => {
@@ -212,7 +216,9 @@ impl Split<'_> {
             }
         };
         let seller = seller.filter(|seller| {
-            seller.program_id == self.program_id && seller.client_id == self.client_id
+            seller.program_id == self.program_id
+                && seller.client_id == self.client_id
+                && self.file.seller_id.is_none_or(|only| only == seller.id)
         });
         self.sellers.insert(named.clone(), seller.clone());
         Ok(seller)
