@@ -347,6 +347,10 @@ async fn whole(body: Incoming) -> Result<Bytes, Reply> {
 
 async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Reply> {
     let body = whole(body).await?;
+    // A derived reader would take an array for an object.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed("must be an object"));
+    }
     serde_json::from_slice(&body).map_err(|error| malformed(&error.to_string()))
 }
 
