@@ -220,7 +220,7 @@ async fn a_call_takes_no_longer_than_it_may_however_slow_the_answer_drips() {
         assert_eq!(failure(&answer).reason, FailureReason::TimedOut);
         assert_eq!(server.requests().len(), 1);
         assert!(
-            answer.duration >= limit && answer.duration < 5 * limit,
+            answer.duration >= limit && answer.duration < 10 * limit,
             "{answer:?}"
         );
     }

@@ -133,7 +133,7 @@ async fn what_is_never_answered_is_made_in_half_of_the_cases_and_does_not_hold_u
     clock.sleep(Duration::from_millis(100)).await;
     let before = clock.monotonic();
     platform.stop().await;
-    assert!(clock.monotonic().saturating_sub(before) < Duration::from_secs(1));
+    assert!(clock.monotonic().saturating_sub(before) < Duration::from_millis(1_900));
     assert!(again.await.unwrap().is_err());
 }
 
@@ -149,10 +149,10 @@ async fn latency_delays_the_answer() {
 
 #[tokio::test]
 async fn a_caller_that_gives_up_halfway_may_have_made_the_charge() {
-    let (platform, caller) = with(json!({"latency": {"min_ms": 600, "max_ms": 600}})).await;
+    let (platform, caller) = with(json!({"latency": {"min_ms": 2000, "max_ms": 2000}})).await;
     let clock = Clock::system();
     let given_up = clock
-        .timeout(Duration::from_millis(450), charge(&caller, "k1"))
+        .timeout(Duration::from_millis(1_500), charge(&caller, "k1"))
         .await;
     assert!(given_up.is_err());
     assert_eq!(platform.summary().charges, 1);
