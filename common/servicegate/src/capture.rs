@@ -202,6 +202,26 @@ impl Capture {
         self.push(Kind::Text, element, index, self.text.at, span);
     }
 
+    /// A text element in one piece; `value` is where its text begins and how long it is.
+    pub(crate) fn plain_text(
+        &mut self,
+        element: Element,
+        at: usize,
+        value: (usize, usize),
+        own: bool,
+    ) {
+        if own && element == Element::Currency {
+            self.currency = Some(self.entries.len());
+        }
+        let (start, length) = value;
+        let span = Span {
+            start,
+            end: start + length,
+            assembled: false,
+        };
+        self.push(Kind::Text, element, 0, at, span);
+    }
+
     /// The name of an `Item`, resolved.
     pub(crate) fn item_name(&mut self, index: u32, at: usize, name: &str) {
         let start = self.assembled.len();

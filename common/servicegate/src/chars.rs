@@ -10,9 +10,20 @@ pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes().all(is_space)
 }
 
+/// How much white space a text begins with.
+pub(crate) fn blank_len(text: &str) -> usize {
+    text.bytes().take_while(|byte| is_space(*byte)).count()
+}
+
 /// The text without white space at either end.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let outer = |byte: Option<&u8>| byte.is_some_and(|byte| is_space(*byte));
+    let bytes = text.as_bytes();
+    if outer(bytes.first()) || outer(bytes.last()) {
+        text.trim_matches([' ', '\t', '\r', '\n'])
+    } else {
+        text
+    }
 }
 
 /// Production `Char`.

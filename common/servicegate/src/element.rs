@@ -69,6 +69,8 @@ pub enum Occurs {
 pub struct Child {
     /// Which element.
     pub element: Element,
+    /// Its name, at hand for comparing.
+    pub(crate) name: &'static str,
     /// How often.
     pub occurs: Occurs,
 }
@@ -103,6 +105,7 @@ macro_rules! shapes {
                     $(Self::$parent => {
                         const CHILDREN: &[Child] = &[$(Child {
                             element: Element::$child,
+                            name: stringify!($child),
                             occurs: Occurs::$occurs,
                         }),+];
                         static SHAPE: Shape =
@@ -111,6 +114,11 @@ macro_rules! shapes {
                     })+
                     _ => &TEXT,
                 }
+            }
+
+            /// Whether the element holds text.
+            pub(crate) fn holds_text(self) -> bool {
+                !matches!(self, $(Self::$parent)|+)
             }
         }
     };
@@ -171,20 +179,16 @@ impl Element {
         self.shape().children
     }
 
-    /// Whether the element holds text.
-    pub(crate) fn holds_text(self) -> bool {
-        self.shape().children.is_empty()
-    }
-
     /// Finds a child by name, looking first where the last one was found: files keep an order,
     /// so the first comparison mostly hits.
     pub(crate) fn find_child(self, name: &str, hint: usize) -> Option<(usize, Child)> {
         let children = self.shape().children;
-        let tail = children.iter().enumerate().skip(hint);
-        let head = children.iter().enumerate().take(hint);
-        tail.chain(head)
-            .find(|(_, child)| child.element.name() == name)
-            .map(|(place, child)| (place, *child))
+        let is_it = |child: &&Child| child.name == name;
+        if let Some(child) = children.get(hint).filter(is_it) {
+            return Some((hint, *child));
+        }
+        let place = children.iter().position(|child| child.name == name)?;
+        Some((place, *children.get(place)?))
     }
 }
 

@@ -3,7 +3,7 @@
 //! A file is read as a stream: memory does not depend on its size. [`Parser`] takes bytes and gives
 //! [`Item`]s without doing any input itself; [`Reader`] drives it over a source of bytes;
 //! [`check`] reads a whole file and reports everything that is wrong with it. [`Writer`] writes
-//! files, [`generate`] makes up realistic ones.
+//! files, [`mod@generate`] makes up realistic ones.
 //!
 //! # Invariants
 //! - [`Item::End`] comes only for a file that is whole and well-formed XML; with no problems
@@ -23,6 +23,7 @@ mod chars;
 mod check;
 mod element;
 mod encoding;
+pub mod generate;
 mod header;
 mod item;
 mod limits;
@@ -30,13 +31,16 @@ mod machine;
 mod markup;
 mod namespace;
 mod parser;
+mod plain;
 mod problem;
 mod reader;
 mod record;
 mod state;
 mod structure;
 mod tags;
+mod values;
 mod window;
+mod writer;
 
 pub use check::{BatchReport, CheckReport, PROBLEMS_KEPT_MAX, RecordReport, check};
 pub use element::{Child, Element, METADATA_ITEMS_MAX, NAMESPACE, Occurs, VERSION};
@@ -53,3 +57,4 @@ pub use parser::{Options, Parser, Step};
 pub use problem::{FileProblem, FileRule, Position, ProblemReport, RecordProblem};
 pub use reader::{Once, ReadError, Reader, Source};
 pub use state::Checkpoint;
+pub use writer::{BatchOutline, BatchWriter, Writer};

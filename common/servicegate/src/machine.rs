@@ -8,7 +8,7 @@
 use quick_xml::events::Event;
 
 use crate::capture::{Capture, Fault};
-use crate::chars::{excerpt, is_blank, is_plain_name, resolve_reference};
+use crate::chars::{blank_len, excerpt, is_blank, is_plain_name, resolve_reference};
 use crate::markup::{read_declaration, undefined};
 use crate::state::{Pending, Phase, State};
 use crate::window::Window;
@@ -78,7 +78,18 @@ pub(crate) struct Machine<'a> {
 impl Machine<'_> {
     /// Takes one token, which lies between the two indices.
     pub(crate) fn token(&mut self, event: &Event<'_>, at: usize, end: usize) -> Result<Flow, Flaw> {
-        if self.state.phase == Phase::Start && !matches!(event, Event::Decl(_) | Event::Eof) {
+        // White space before markup belongs to no token, but to the element around it.
+        let start = match event {
+            Event::Text(_) => at,
+            Event::Start(tag) => end - tag.len() - "<>".len(),
+            Event::Empty(tag) => end - tag.len() - "</>".len(),
+            _ => at + blank_len(self.window.text().get(at..end).unwrap_or_default()),
+        };
+        if start > at {
+            self.blank(at, start)?;
+        }
+        let at = start;
+        if self.state.phase == Phase::Start && !matches!(event, Event::Decl(_)) {
             self.state.phase = Phase::Prolog;
         }
         let flow = match event {
@@ -91,7 +102,10 @@ impl Machine<'_> {
                 },
             },
             Event::End(tag) => self.end(tag.name().into_inner(), at, end)?,
-            Event::Text(text) => self.text(text, at, at, true)?,
+            Event::Text(_) => {
+                let text = self.window.text().get(at..end).unwrap_or_default();
+                self.text(text, at, at, true)?
+            }
             Event::CData(text) => self.cdata(text, at)?,
             Event::GeneralRef(name) => self.reference(name, at)?,
             Event::Comment(text) => self.comment(text, at)?,
@@ -155,6 +169,22 @@ impl Machine<'_> {
             code,
             reason: reason.to_owned(),
         });
+    }
+
+    /// White space that stands before markup.
+    fn blank(&mut self, at: usize, end: usize) -> Result<(), Flaw> {
+        if end - at > self.limits.text_bytes {
+            return Err(self.text_limit(at));
+        }
+        if self.state.phase == Phase::Start {
+            self.state.phase = Phase::Prolog;
+        }
+        let node = self.state.frames.last().and_then(|frame| frame.node);
+        if node.is_some_and(Element::holds_text) {
+            let text = self.window.text().get(at..end).unwrap_or_default();
+            self.add_text(text, at, at)?;
+        }
+        Ok(())
     }
 
     /// Text as written in the file, from `start` on; `at` is where its token begins.

@@ -82,6 +82,11 @@ impl Namespaces {
             .map(|binding| binding.uri.as_str())
     }
 
+    /// Whether elements without a prefix are the format's.
+    pub(crate) fn default_known(&self) -> bool {
+        self.default_known
+    }
+
     /// Whether elements of a prefix are the format's; none when the prefix is not bound.
     pub(crate) fn knows(&self, prefix: &str) -> Option<bool> {
         if prefix.is_empty() {

@@ -1,8 +1,11 @@
 //! The reader without input: bytes are pushed in, items are taken out.
 
+use std::io::BufRead;
+
 use quick_xml::Reader as Tokens;
 use quick_xml::events::Event;
 
+use crate::chars::{blank_len, is_blank};
 use crate::machine::{Flaw, Flow, Machine, Work};
 use crate::state::{HeaderState, Pending, Phase, State};
 use crate::window::Window;
@@ -233,7 +236,7 @@ impl Parser {
         let missing = match self.state.frames.len().checked_sub(1) {
             Some(top) => format!("`</{}>`", crate::chars::excerpt(self.state.name_of(top))),
             None if self.state.phase != Phase::Epilog => "its root element".to_owned(),
-            None if partial.is_empty() => {
+            None if is_blank(partial) => {
                 self.end();
                 return Ok(());
             }
@@ -310,6 +313,9 @@ fn read_tokens(
     // The names are compared here, where they outlive the window.
     config.check_end_names = false;
     config.allow_unmatched_ends = true;
+    // Half of all tokens would be the white space between elements. It is passed over here, and
+    // looked at in the window where it matters.
+    config.trim_text_start = true;
     let offset_of = |tokens: &Tokens<&[u8]>| {
         usize::try_from(tokens.buffer_position()).map_or(text.len(), |offset| from + offset)
     };
@@ -322,7 +328,11 @@ fn read_tokens(
             // Text up to the end of the window may go on after it.
             Ok(Event::Text(_)) if end == text.len() && !last => return Ok(Outcome::Starved),
             Ok(event) => match machine.token(&event, at, end)? {
-                Flow::Go => machine.cursor = end,
+                Flow::Go => {
+                    let plain = machine.plain_elements(end);
+                    tokens.stream().consume(plain - end);
+                    machine.cursor = plain;
+                }
                 Flow::Stop => {
                     machine.cursor = end;
                     return Ok(Outcome::Produced);
@@ -330,6 +340,7 @@ fn read_tokens(
                 Flow::LookAhead => return Ok(Outcome::LookAhead),
             },
             Err(error) => {
+                let at = at + blank_len(text.get(at..).unwrap_or_default());
                 // An error at the end of the window may be only a token that is not all there.
                 let incomplete = end >= text.len() || text.len() - at < "<![CDATA[".len();
                 if incomplete {

@@ -46,6 +46,9 @@ macro_rules! rules {
         pub enum FileRule { $($(#[$doc])* $variant $({ $($field: $type),+ })?),+ }
 
         impl FileRule {
+            /// The fixed name of every rule.
+            pub const CODES: &'static [&'static str] = &[$($code),+];
+
             /// A short fixed name of the rule, such as `file.cut_off`.
             pub fn code(&self) -> &'static str {
                 match self { $(Self::$variant { .. } => $code),+ }

@@ -3,13 +3,10 @@
 //! Every rule of an element is judged where the element is read, so that all problems of a record
 //! come out at once; whether the amounts fit together is the domain's to say, once all can be read.
 
-use std::str::FromStr;
-
 use weir_domain::{
-    Address, Amount, AmountError, Amounts, BuyerId, Charge, ChargeId, ChargeReference, Currency,
-    CustomerId, Decimal, ErrorCode, IdError, Line, Metadata, OrderNumber, PoNumber, Refund,
-    RefundReason, RequestError, ShipTo, ShortText, Supplier, TaxDetail, TextError, Tracking,
-    Transaction, TransactionType, Vehicle,
+    Address, Amount, Amounts, BuyerId, Charge, ChargeId, ChargeReference, Currency, CustomerId,
+    ErrorCode, Line, Metadata, OrderNumber, PoNumber, Refund, RefundReason, RequestError, ShipTo,
+    ShortText, Supplier, TaxDetail, Tracking, Transaction, TransactionType, Vehicle,
 };
 
 use crate::Element;
@@ -239,10 +236,11 @@ fn refuse_amounts(fields: &mut Fields<'_>, error: &RequestError) {
     fields.fault(found, error.code(), format!("does not fit: {error}"));
 }
 
-struct RecordReader<'a, 'b> {
-    fields: &'b mut Fields<'a>,
+/// Reads a captured record's entries in place.
+pub(crate) struct RecordReader<'a, 'b> {
+    pub(crate) fields: &'b mut Fields<'a>,
     /// None when it is not known: then no amount can be read, which is not the amounts' fault.
-    currency: Option<Currency>,
+    pub(crate) currency: Option<Currency>,
 }
 
 impl RecordReader<'_, '_> {
@@ -467,81 +465,5 @@ impl RecordReader<'_, '_> {
             }
         });
         items
-    }
-
-    /// A text that may not be empty.
-    fn text<T: FromStr<Err = TextError>>(&mut self, place: usize, entry: &Entry) -> Option<T> {
-        self.fields.read(place, entry, |text| {
-            text.parse()
-                .map_err(|error: TextError| (ErrorCode::LengthInvalid, error.to_string()))
-        })
-    }
-
-    /// A text that counts as absent when it is empty.
-    fn short(&mut self, place: usize, entry: &Entry) -> Option<ShortText> {
-        if self.fields.value(entry).is_empty() {
-            return None;
-        }
-        self.text(place, entry)
-    }
-
-    fn id<T: FromStr<Err = IdError>>(&mut self, place: usize, entry: &Entry) -> Option<T> {
-        self.fields.read(place, entry, |text| {
-            text.parse().map_err(|_| {
-                let reason = "must be a UUID such as 0b9a2b9e-0d5d-4f0b-8f5b-6f0f4a6a2b11";
-                (ErrorCode::FormatInvalid, reason.to_owned())
-            })
-        })
-    }
-
-    fn decimal(&mut self, place: usize, entry: &Entry) -> Option<Decimal> {
-        self.fields.read(place, entry, |text| {
-            text.parse()
-                .map_err(|error| (ErrorCode::FormatInvalid, format!("{error}")))
-        })
-    }
-
-    fn boolean(&mut self, place: usize, entry: &Entry) -> Option<bool> {
-        self.fields.read(place, entry, |text| match text {
-            "true" | "1" => Ok(true),
-            "false" | "0" => Ok(false),
-            _ => Err((
-                ErrorCode::FormatInvalid,
-                "must be `true` or `false`".to_owned(),
-            )),
-        })
-    }
-
-    fn reason(&mut self, place: usize, entry: &Entry) -> Option<RefundReason> {
-        self.fields.read(place, entry, |text| {
-            text.parse()
-                .map_err(|error| (ErrorCode::FormatInvalid, format!("{error}")))
-        })
-    }
-
-    fn amount(&mut self, place: usize, entry: &Entry) -> Option<Amount> {
-        let currency = self.currency?;
-        self.fields.read(place, entry, |text| {
-            Amount::parse(text, currency).map_err(|error| {
-                let code = match error {
-                    AmountError::Malformed | AmountError::TooManyDecimals { .. } => {
-                        ErrorCode::AmountInvalid
-                    }
-                    AmountError::TooLarge => ErrorCode::AmountOutOfRange,
-                };
-                (code, error.to_string())
-            })
-        })
-    }
-
-    /// The total: readable even when it is zero, but then at fault.
-    fn total(&mut self, place: usize, entry: &Entry) -> Option<Amount> {
-        let total = self.amount(place, entry)?;
-        if total == Amount::ZERO {
-            let reason = "must be above zero";
-            self.fields
-                .fault(place, ErrorCode::AmountOutOfRange, reason);
-        }
-        Some(total)
     }
 }

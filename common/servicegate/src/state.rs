@@ -132,7 +132,8 @@ impl From<Pending> for Item {
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) frames: Vec<Frame>,
-    /// The names of the open elements, end to end, as their tags spell them.
+    /// The names of the open elements, end to end, as their tags spell them; nothing for one that
+    /// is spelt as the format spells it.
     pub(crate) names: String,
     pub(crate) namespaces: Namespaces,
     /// The file's header, for its controls.
@@ -169,11 +170,16 @@ impl Default for State {
 impl State {
     /// The name of an open element as its tag spells it.
     pub(crate) fn name_of(&self, place: usize) -> &str {
-        let start = |place: usize| Some(self.frames.get(place)?.name_start as usize);
-        let end = start(place + 1).unwrap_or(self.names.len());
-        start(place)
-            .and_then(|start| self.names.get(start..end))
-            .unwrap_or_default()
+        let Some(frame) = self.frames.get(place) else {
+            return "";
+        };
+        let next = self.frames.get(place + 1).map(|next| next.name_start);
+        let end = next.map_or(self.names.len(), |next| next as usize);
+        let own = self.names.get(frame.name_start as usize..end);
+        match (own, frame.node) {
+            (Some("") | None, Some(element)) => element.name(),
+            (own, _) => own.unwrap_or_default(),
+        }
     }
 
     /// The path of the open element; `/` outside the root.
@@ -183,10 +189,8 @@ impl State {
         }
         let mut path = String::new();
         for (place, frame) in self.frames.iter().enumerate() {
-            let name = match frame.node {
-                Some(element) => element.name(),
-                None => self.name_of(place),
-            };
+            let known = frame.node.map(Element::name);
+            let name = known.unwrap_or_else(|| self.name_of(place));
             push_step(&mut path, name, frame.index);
         }
         path

@@ -64,7 +64,9 @@ impl Machine<'_> {
                 self.place_child(parent, found, &mut frame)
             }
         };
-        self.state.names.push_str(tag.name);
+        if frame.node.is_none_or(|element| element.name() != tag.name) {
+            self.state.names.push_str(tag.name);
+        }
         self.state.frames.push(frame);
         if let Some(element) = repeated {
             return Ok(self.repeated(element, at));
@@ -112,7 +114,7 @@ impl Machine<'_> {
             .last()
             .map_or(0, |frame| frame.hint.into());
         // A name of the format has no colon and is a legal name.
-        if self.state.namespaces.knows("") == Some(true)
+        if self.state.namespaces.default_known()
             && let Some(found) = parent.find_child(tag.name, hint)
         {
             return Ok(Some(found));
