@@ -23,6 +23,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use secrecy::ExposeSecret;
+
 use crate::config::Reader;
 
 /// How often a call is tried, the first time included.
@@ -91,10 +93,13 @@ impl AwsOptions {
         }
     }
 
-    /// Reads `AWS_REGION` (required), `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_S3`,
+    /// Reads `AWS_REGION` (required), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+    /// `AWS_SESSION_TOKEN` (without the first two, the SDK looks for credentials itself),
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_S3`,
     /// `AWS_ENDPOINT_URL_SQS` and, in whole seconds, `WEIR_AWS_CONNECT_TIMEOUT`,
     /// `WEIR_DYNAMODB_TIMEOUT`, `WEIR_S3_TIMEOUT`, `WEIR_SQS_TIMEOUT`, the last three being an attempt's.
     pub fn read(reader: &mut Reader) -> Self {
+        let credentials = credentials(reader);
         let mut endpoint = |name| reader.optional_url(name).map(String::from);
         let endpoint_dynamodb = endpoint("AWS_ENDPOINT_URL_DYNAMODB");
         let endpoint_s3 = endpoint("AWS_ENDPOINT_URL_S3");
@@ -103,6 +108,7 @@ impl AwsOptions {
             ServiceTimeouts::of_attempt(reader.seconds(name, default, range))
         };
         Self {
+            credentials,
             endpoint_dynamodb,
             endpoint_s3,
             endpoint_sqs,
@@ -114,6 +120,16 @@ impl AwsOptions {
             ..Self::new(reader.text("AWS_REGION"))
         }
     }
+}
+
+/// The credentials that Lambda sets for its functions.
+fn credentials(reader: &mut Reader) -> Option<Credentials> {
+    let id = reader.optional_secret("AWS_ACCESS_KEY_ID")?;
+    let secret = reader.optional_secret("AWS_SECRET_ACCESS_KEY")?;
+    let token = reader.optional_secret("AWS_SESSION_TOKEN");
+    let token = token.map(|token| token.expose_secret().to_owned());
+    let (id, secret) = (id.expose_secret(), secret.expose_secret());
+    Some(Credentials::new(id, secret, token, None, "environment"))
 }
 
 /// The clients. Clones share connections and credentials.

@@ -1,0 +1,177 @@
+//! `POST /v1/settlements`: a settlement file as the body.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::{Extension, Json};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Uri};
+use weir_runtime::CorrelationId;
+use weir_settlement::upload::UploadScope;
+
+use crate::auth::{Allowed, Scope, SettlementsWrite};
+use crate::files::FileBody;
+use crate::{Api, ApiError, ValidationError};
+
+/// The largest body: what surely fits a Lambda's payload.
+pub const BODY_BYTES_MAX: usize = 4_000_000;
+/// What the file is to be called, percent-encoded.
+const NAME_HEADER: &str = "x-file-name";
+
+/// Stores the file under the caller's client and program, and answers it as `Stored`.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    allowed: Allowed<SettlementsWrite>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<FileBody>, ApiError> {
+    let scope = upload_scope(&allowed.scope)?;
+    if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
+        let name: String = query
+            .split(['=', '&'])
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(100)
+            .collect();
+        let error = ValidationError::new(
+            format!("/query/{name}"),
+            "this operation takes no parameters",
+        );
+        return Err(ApiError::InvalidParameter(vec![error]));
+    }
+    check_type(&headers)?;
+    let name = file_name(&headers)?;
+    let body = read_body(&headers, body, &scope).await?;
+    let unique = api.random.uuid_v7(api.clock.now());
+    let key = scope.api_key(unique, &correlation_id, &name);
+    let object = api.store.put_upload(&key, body).await?;
+    // The object's own event does the same, should this not be reached.
+    let file = api.uploader.register(object, &correlation_id).await?;
+    Ok(Json(file.into()))
+}
+
+fn upload_scope(scope: &Scope) -> Result<UploadScope, ApiError> {
+    match (scope.client_id, scope.program_id) {
+        (Some(client_id), Some(program_id)) => Ok(UploadScope {
+            client_id,
+            program_id,
+            seller_id: scope.seller_id,
+        }),
+        _ => Err(ApiError::Unauthorized(
+            "The key is not limited to one client and program, so it is not known for whom the \
+             file is: upload with a key of the program."
+                .to_owned(),
+        )),
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let sent = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = sent.split(';').next().unwrap_or_default().trim();
+    if ["application/xml", "text/xml"]
+        .iter()
+        .any(|xml| essence.eq_ignore_ascii_case(xml))
+    {
+        return Ok(());
+    }
+    Err(ApiError::UnsupportedMediaType(
+        "Send the file as application/xml or text/xml.",
+    ))
+}
+
+fn file_name(headers: &HeaderMap) -> Result<String, ApiError> {
+    let Some(value) = headers.get(NAME_HEADER) else {
+        return Ok(String::new());
+    };
+    let invalid = || ApiError::invalid_header("X-File-Name", "must be percent-encoded UTF-8");
+    percent_decode(value.as_bytes()).ok_or_else(invalid)
+}
+
+/// Undoes percent encoding; `None` for a broken escape or what is not UTF-8.
+fn percent_decode(encoded: &[u8]) -> Option<String> {
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut bytes = encoded.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == b'%' {
+            let mut digit = || char::from(*bytes.next()?).to_digit(16);
+            let (high, low) = (digit()?, digit()?);
+            decoded.push(u8::try_from(high << 4 | low).ok()?);
+        } else {
+            decoded.push(*byte);
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
+
+async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    scope: &UploadScope,
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        ApiError::TooLarge(format!(
+            "A body may have {BODY_BYTES_MAX} bytes. Put a larger file into the upload bucket, \
+             under a key such as {}.",
+            scope.key("settlement.xml")
+        ))
+    };
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+        let limit = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+        if limit {
+            too_large()
+        } else {
+            ApiError::InvalidData(
+                "The body could not be read to its end: send it again.".to_owned(),
+            )
+        }
+    })?;
+    if body.is_empty() {
+        return Err(ApiError::InvalidData(
+            "The body is empty: send the file as the body.".to_owned(),
+        ));
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_percent_decoded_or_refused() {
+        assert_eq!(
+            percent_decode(b"a%20b%C3%BC.xml").as_deref(),
+            Some("a bü.xml")
+        );
+        for broken in [&b"%"[..], b"%4", b"%zz", b"%ff"] {
+            assert_eq!(percent_decode(broken), None);
+        }
+    }
+
+    #[test]
+    fn only_xml_is_taken() {
+        let check = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, value.parse().unwrap());
+            check_type(&headers).is_ok()
+        };
+        assert!(check("application/xml"));
+        assert!(check("Text/XML; charset=utf-8"));
+        assert!(!check("application/json"));
+        assert!(!check("application/xmlx"));
+        assert!(check_type(&HeaderMap::new()).is_err());
+    }
+}
