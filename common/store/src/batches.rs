@@ -134,11 +134,11 @@ impl Batch {
             .with("byte_start", number(self.byte_start))
             .with("byte_end", number(self.byte_end))
             .with("shards", number(self.shards))
-            .with("details", number(self.counters.details))
-            .with("unprocessed", number(self.counters.unprocessed))
-            .with("in_error", number(self.counters.error))
-            .with("drafts", number(self.counters.draft))
-            .with("cancelled", number(self.counters.cancelled))
+            .with("detail_count", number(self.counters.details))
+            .with("unprocessed_count", number(self.counters.unprocessed))
+            .with("error_count", number(self.counters.error))
+            .with("draft_count", number(self.counters.draft))
+            .with("cancelled_count", number(self.counters.cancelled))
             .with("status", text(self.status.name()))
             .with("correlation_id", text(&self.correlation_id))
             .with_some("error_log", self.error_log.as_ref().map(text))
@@ -175,11 +175,11 @@ impl Batch {
             byte_end: read.number("byte_end")?,
             shards: read.number("shards")?,
             counters: Counters {
-                details: read.number("details")?,
-                unprocessed: read.number("unprocessed")?,
-                error: read.number("in_error")?,
-                draft: read.number("drafts")?,
-                cancelled: read.number("cancelled")?,
+                details: read.number("detail_count")?,
+                unprocessed: read.number("unprocessed_count")?,
+                error: read.number("error_count")?,
+                draft: read.number("draft_count")?,
+                cancelled: read.number("cancelled_count")?,
             },
             status: read.parsed("status")?,
             correlation_id: read.text("correlation_id")?.to_owned(),
@@ -300,7 +300,9 @@ impl Store {
             .update_item()
             .table_name(self.names.table(&BATCHES))
             .key("id", text(batch.id.to_string()))
-            .condition_expression("#status = :was AND unprocessed = :none AND in_error = :errors")
+            .condition_expression(
+                "#status = :was AND unprocessed_count = :none AND error_count = :errors",
+            )
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":was", text(BatchStatus::Unprocessed.name()))
@@ -375,7 +377,7 @@ impl Store {
             .key("id", text(batch.id.to_string()))
             .condition_expression("attribute_exists(id)")
             .update_expression(
-                "ADD unprocessed :unprocessed, in_error :error, drafts :draft, cancelled :cancelled \
+                "ADD unprocessed_count :unprocessed, error_count :error, draft_count :draft, cancelled_count :cancelled \
                  SET updated_at = :now",
             )
             .expression_attribute_values(":unprocessed", number(change.unprocessed))
