@@ -1,0 +1,151 @@
+//! Why a command came to no result, said so that a person knows what to do next.
+//!
+//! Invariant: no sentence here holds the API key, a query or a body that was sent.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use uuid::Uuid;
+use weir_runtime::HttpError;
+
+use crate::api::ApiError;
+use crate::text::{Paint, append, counted, grouped, plain};
+
+/// Everything is well, or still under way.
+pub(crate) const EXIT_WELL: u8 = 0;
+/// The file, a batch, a record or a detail is in error.
+pub(crate) const EXIT_IN_ERROR: u8 = 1;
+/// Wrong usage, a missing setting, a file that cannot be read, output that cannot be written.
+pub(crate) const EXIT_USAGE: u8 = 2;
+/// The API could not be reached or refused.
+pub(crate) const EXIT_API: u8 = 3;
+/// The time to wait ran out.
+pub(crate) const EXIT_TIMED_OUT: u8 = 4;
+/// Ctrl-C: 128 and the number of the signal, as shells have it.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
+
+/// Most bytes of a file that the API takes as a body: what still fits a Lambda's payload in base64.
+pub(crate) const UPLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What a person does with a file that is too large to upload.
+pub(crate) const TOO_LARGE_REMEDY: &str = "put the file into the S3 bucket of the uploads instead, \
+    under `<client id>/<program id>/<name>`, or split it into smaller files";
+
+/// Why a command came to no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A required setting is not there.
+    #[error("no {what} is given")]
+    SettingMissing {
+        what: &'static str,
+        variable: &'static str,
+        flag: &'static str,
+    },
+    /// A setting is there but cannot be used; its value is not repeated.
+    #[error("{flag} (or {variable}) {reason}")]
+    SettingInvalid {
+        variable: &'static str,
+        flag: &'static str,
+        reason: &'static str,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", plain(&path.display().to_string()))]
+    Unreadable { path: PathBuf, error: io::Error },
+    /// The file has no name that could be sent.
+    #[error("the file needs a name of at least one character, in UTF-8")]
+    NameInvalid,
+    /// The file is larger than the API takes.
+    #[error("the file has {}; at most {} (4 MiB) can be uploaded", counted(*size_bytes, "byte", "bytes"), grouped(UPLOAD_BYTES_MAX))]
+    TooLarge { size_bytes: u64 },
+    /// No client for outgoing HTTP could be made.
+    #[error("no connection can be made from here: {0}")]
+    NoClient(HttpError),
+    /// The API could not be reached, refused, or answered something else than it should.
+    #[error("{0}")]
+    Api(Box<ApiError>),
+    /// The time to wait ran out.
+    #[error("not done within {} s", limit.as_secs())]
+    TimedOut { limit: Duration },
+    /// Ctrl-C while the file was on its way.
+    #[error("interrupted before the upload was confirmed")]
+    UploadInterrupted,
+    /// Ctrl-C while waiting.
+    #[error("interrupted")]
+    Interrupted,
+    /// Standard output takes nothing more.
+    #[error("cannot write the result: {0}")]
+    Output(io::Error),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Api(Box::new(error))
+    }
+}
+
+impl Failure {
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::SettingMissing { .. }
+            | Self::SettingInvalid { .. }
+            | Self::Unreadable { .. }
+            | Self::NameInvalid
+            | Self::TooLarge { .. }
+            | Self::Output(_) => EXIT_USAGE,
+            Self::NoClient(_) | Self::Api(_) => EXIT_API,
+            Self::TimedOut { .. } => EXIT_TIMED_OUT,
+            Self::UploadInterrupted | Self::Interrupted => EXIT_INTERRUPTED,
+        }
+    }
+
+    /// What to do about it, when that is not plain from the sentence itself.
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::SettingMissing { variable, flag, .. } => {
+                Some(format!("set {variable} or give {flag}"))
+            }
+            Self::NameInvalid => Some("give one with --name".to_owned()),
+            Self::TooLarge { .. } => Some(TOO_LARGE_REMEDY.to_owned()),
+            Self::Api(error) => error.help(),
+            Self::UploadInterrupted => Some(
+                "the file may have been received all the same; submitting the same file again \
+                 settles nothing twice"
+                    .to_owned(),
+            ),
+            Self::SettingInvalid { .. }
+            | Self::Unreadable { .. }
+            | Self::NoClient(_)
+            | Self::TimedOut { .. }
+            | Self::Interrupted
+            | Self::Output(_) => None,
+        }
+    }
+
+    /// The lines for standard error, each ended.
+    pub(crate) fn render(&self, paint: Paint) -> String {
+        let mut lines = format!("{} {self}\n", paint.bad("error:"));
+        if let Self::Api(error) = self {
+            for detail in error.details() {
+                append(&mut lines, format_args!("  - {detail}\n"));
+            }
+        }
+        if let Some(help) = self.help() {
+            append(&mut lines, format_args!("{} {help}\n", paint.note("help:")));
+        }
+        if let Self::Api(error) = self {
+            append(
+                &mut lines,
+                format_args!("correlation id: {}\n", error.correlation()),
+            );
+        }
+        lines
+    }
+}
+
+/// How to go on following a file that is still under way; the line is ended.
+pub(crate) fn go_on_hint(file: Uuid, paint: Paint) -> String {
+    let help = paint.note("help:");
+    format!("{help} the file is still worked on; follow it with: weir status {file} --watch\n")
+}

@@ -1,0 +1,32 @@
+//! The `weir` binary: wires the command to the machine it runs on.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use weir_cli::Outside;
+use weir_runtime::{Clock, Http, HttpOptions, Random};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let colours = !is_set("NO_COLOR") && !is_dumb;
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    let outside = Outside {
+        clock: Clock::system(),
+        random: Random::system(),
+        connect: &|| Http::new(&HttpOptions::default()),
+        stdout_colours: colours && stdout.is_terminal(),
+        stderr_colours: colours && stderr.is_terminal(),
+        stderr_is_terminal: stderr.is_terminal() && !is_dumb,
+        stdout: &mut stdout,
+        stderr: &mut stderr,
+        interrupt: Box::pin(async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                // No signal will be seen; the command then ends as the machine ends it.
+                std::future::pending::<()>().await;
+            }
+        }),
+    };
+    weir_cli::run(std::env::args_os(), outside).await.into()
+}

@@ -1,0 +1,20 @@
+//! The `weir` binary against a server that speaks the contract, well and badly.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "test helpers"
+)]
+
+mod failures;
+mod help;
+mod pace;
+mod server;
+mod status;
+mod submit;
+mod validate;
+mod weir;
