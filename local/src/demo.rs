@@ -148,14 +148,10 @@ pub async fn api_key(store: &Store, data: &Path, random: &Random) -> Result<Stri
     let path = data.join(KEY_FILE);
     let kept = std::fs::read_to_string(&path).ok();
     let kept = kept.and_then(|text| Uuid::try_parse(text.trim()).ok());
-    let key = match kept {
-        Some(key) => key.to_string(),
-        None => {
-            let key = random.uuid_v4().to_string();
-            std::fs::write(&path, &key).map_err(DemoError::Key)?;
-            key
-        }
-    };
+    let key = kept.unwrap_or_else(|| random.uuid_v4()).to_string();
+    if kept.is_none() {
+        std::fs::write(&path, &key).map_err(DemoError::Key)?;
+    }
     let record = ApiKeyRecord {
         name: "demo".to_owned(),
         permissions: PERMISSIONS.map(str::to_owned).to_vec(),

@@ -1,5 +1,7 @@
 //! S3's notifications: every new object becomes a message on the uploads queue.
 
+use std::fmt::Write as _;
+
 use aws_sdk_sqs::Client;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
@@ -29,7 +31,7 @@ impl Notifier {
                 Ok(Some(_)) => {}
                 Ok(None) => self.announce(&object).await,
                 Err(error) => {
-                    tracing::warn!(%error, key = object.key, "a file could not be looked up")
+                    tracing::warn!(%error, key = object.key, "a file could not be looked up");
                 }
             }
         }
@@ -76,7 +78,7 @@ fn form_encoded(key: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
                 encoded.push(char::from(byte));
             }
-            other => encoded.push_str(&format!("%{other:02X}")),
+            other => _ = write!(encoded, "%{other:02X}"),
         }
     }
     encoded
