@@ -64,7 +64,9 @@ fn main() -> anyhow::Result<()> {
     let Arguments {
         command: Command::Serve(serve),
     } = Arguments::parse();
-    let mut reader = Reader::from_env();
+    // The embedded database warns of every failed condition, which here is daily life.
+    let quiet = ("WEIR_LOG".to_owned(), "info,dynoxide=error".to_owned());
+    let mut reader = Reader::new(std::iter::once(quiet).chain(std::env::vars()));
     let logging = TelemetryOptions::read(&mut reader);
     reader.finish()?;
     telemetry::init(&logging, &Clock::system())?;

@@ -194,7 +194,8 @@ impl Uploader {
             };
             let end = match end {
                 Err(UploadError::Store(error @ StoreError::ObjectChanged { .. }))
-                    if file.stage != Stage::Enqueuing =>
+                    // Later, some of it exists: it waits for the object to be put back.
+                    if file.stage == Stage::Checking =>
                 {
                     StageEnd::Rejected(format!("{error}: upload it again"))
                 }
@@ -271,6 +272,13 @@ impl Uploader {
     async fn note_failure(&self, file: &mut File, error: &UploadError) {
         file.retry_count += 1;
         file.lease_until = None;
+        if file.retry_count >= RETRIES_MAX && file.stage == Stage::Checking {
+            let why = format!("reading failed {RETRIES_MAX} times: {error}; upload the file again");
+            if let Err(error) = self.reject(file, why).await {
+                tracing::warn!(file_id = %file.id, %error, "a file could not be given up");
+            }
+            return;
+        }
         file.error_log = Some(format!("reading failed and will be tried again: {error}"));
         if let Err(error) = self.save(file).await {
             // The lease ends by itself.

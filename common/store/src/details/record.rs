@@ -120,8 +120,8 @@ impl Lease {
 }
 
 impl PutBuffer {
-    /// Adds a new detail with its payload and its entry by order number. The caller holds the
-    /// file's lease, and the file has not begun to enqueue.
+    /// Adds a new detail with its payload and its entry by order number. A detail that exists
+    /// stays as it is, so a repeated or late call never resets one.
     pub async fn put_detail(
         &mut self,
         place: &DetailPlace,
@@ -129,7 +129,7 @@ impl PutBuffer {
         detail: &Detail,
         payload: &Payload,
     ) -> Result<(), StoreError> {
-        self.put(&DETAILS, detail.to_item(place)).await?;
+        self.insert(&DETAILS, detail.to_item(place)).await?;
         self.put(&DETAILS, payload.to_item(place, detail.line(), 1)?)
             .await?;
         match &detail.order_number {
