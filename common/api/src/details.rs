@@ -16,11 +16,14 @@ use weir_store::{Batch, Detail, Payload};
 use crate::auth::{Allowed, BatchesRead};
 use crate::batches::visible_batch;
 use crate::files::times;
-use crate::page::Page;
+use crate::page::DetailPage;
 use crate::{Api, ApiError, ValidationError};
 
 /// The largest answer: API Gateway and Lambda carry 6 MB, escaped once more on the way.
 const ANSWER_BYTES_MAX: usize = 5_000_000;
+
+/// Lines looked at together where a status is asked for.
+const LINES_AT_A_TIME: u64 = 5_000;
 
 /// A detail as callers see it. `xml_data`, `request_data` and `response_data` are texts.
 #[derive(Debug, Serialize)]
@@ -83,19 +86,51 @@ pub(crate) async fn list(
     State(api): State<Api>,
     allowed: Allowed<BatchesRead>,
     Path((file_id, batch_id)): Path<(String, String)>,
-    page: Page,
+    wanted: DetailPage,
 ) -> Result<Response, ApiError> {
     let batch = visible_batch(&api, &allowed.scope, &file_id, &batch_id).await?;
-    let lines: Vec<LineNumber> = page
-        .rows(batch.counters.details)
-        .filter_map(|line| LineNumber::new(u32::try_from(line).ok()?).ok())
-        .collect();
+    let lines = lines_of_page(&api, &batch, wanted).await?;
     let rows = bodies(&api, &batch, &lines).await?;
     let json = serde_json::to_vec(&rows).map_err(|_| ApiError::Internal)?;
     if json.len() > ANSWER_BYTES_MAX {
         return Err(too_large(json.len(), rows.len()));
     }
     Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+/// The lines of the details that a page holds.
+async fn lines_of_page(
+    api: &Api,
+    batch: &Batch,
+    DetailPage { page, status }: DetailPage,
+) -> Result<Vec<LineNumber>, ApiError> {
+    let line = |row: u64| LineNumber::new(u32::try_from(row).ok()?).ok();
+    let Some(status) = status else {
+        return Ok(page.rows(batch.counters.details).filter_map(line).collect());
+    };
+    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+    let mut skip = page.skipped();
+    let mut found = Vec::with_capacity(size);
+    let mut first = 1;
+    while found.len() < size
+        && let (Some(from), Some(to)) = (
+            line(first),
+            line((first + LINES_AT_A_TIME - 1).min(batch.counters.details)),
+        )
+        && from <= to
+    {
+        for detail in api.store.details_in_lines(&batch.place(), from, to).await? {
+            if detail.status == status {
+                if skip > 0 {
+                    skip -= 1;
+                } else if found.len() < size {
+                    found.push(detail.line());
+                }
+            }
+        }
+        first += LINES_AT_A_TIME;
+    }
+    Ok(found)
 }
 
 /// The rows with their payloads, their last answers and their customers' names.

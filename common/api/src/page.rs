@@ -1,7 +1,9 @@
-//! Paging: `page_size` 1 to 250 (10), `page_number` from 1 (1).
+//! Paging: `page_size` 1 to 250 (10), `page_number` from 1 (1); and the filters of a list.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+
+use weir_domain::DetailStatus;
 
 use crate::{Api, ApiError, ValidationError};
 
@@ -34,11 +36,29 @@ impl FromRequestParts<Api> for Page {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
-        read(parts.uri.query().unwrap_or_default())
+        read(parts.uri.query().unwrap_or_default(), None)
     }
 }
 
-fn read(query: &str) -> Result<Page, ApiError> {
+/// A page of details: of all of them, or of those in one status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DetailPage {
+    pub(crate) page: Page,
+    pub(crate) status: Option<DetailStatus>,
+}
+
+impl FromRequestParts<Api> for DetailPage {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+        let mut status = None;
+        let page = read(parts.uri.query().unwrap_or_default(), Some(&mut status))?;
+        Ok(Self { page, status })
+    }
+}
+
+/// Reads a query; `status` is a parameter where there is a place for it.
+fn read(query: &str, mut status: Option<&mut Option<DetailStatus>>) -> Result<Page, ApiError> {
     let mut page = Page {
         size: SIZE,
         number: 1,
@@ -47,40 +67,55 @@ fn read(query: &str) -> Result<Page, ApiError> {
     let mut errors = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let path = format!("/query/{}", shown(name));
-        if seen.contains(&name) {
-            errors.push(ValidationError::new(path, "must be given once"));
-            continue;
-        }
-        seen.push(name);
-        let (field, max) = match name {
-            "page_size" => (&mut page.size, SIZE_MAX),
-            "page_number" => (&mut page.number, u32::MAX),
-            _ => {
-                errors.push(ValidationError::new(
-                    path,
-                    "is not a parameter of this operation; it takes page_size and page_number",
-                ));
-                continue;
+        let wrong = if seen.contains(&name) {
+            Some("must be given once".to_owned())
+        } else {
+            match (name, &mut status) {
+                ("page_size", _) => set_number(&mut page.size, value, SIZE_MAX),
+                ("page_number", _) => set_number(&mut page.number, value, u32::MAX),
+                ("status", Some(status)) => match value.parse() {
+                    Ok(value) => {
+                        **status = Some(value);
+                        None
+                    }
+                    Err(error) => Some(error.to_string()),
+                },
+                (_, status) => {
+                    let takes = if status.is_some() { ", status" } else { "" };
+                    Some(format!(
+                        "is not a parameter of this operation; it takes page_size, page_number{takes}"
+                    ))
+                }
             }
         };
-        let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        match value
-            .parse()
-            .ok()
-            .filter(|number| digits && (1..=max).contains(number))
-        {
-            Some(number) => *field = number,
-            None => errors.push(ValidationError::new(
-                path,
-                format!("must be a whole number from 1 to {max}"),
-            )),
+        seen.push(name);
+        if let Some(message) = wrong {
+            errors.push(ValidationError::new(
+                format!("/query/{}", shown(name)),
+                message,
+            ));
         }
     }
     if errors.is_empty() {
         Ok(page)
     } else {
         Err(ApiError::InvalidParameter(errors))
+    }
+}
+
+/// Sets a number from 1 to `max`, or says what is wrong with the text.
+fn set_number(number: &mut u32, text: &str, max: u32) -> Option<String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text
+        .parse()
+        .ok()
+        .filter(|parsed| digits && (1..=max).contains(parsed))
+    {
+        Some(parsed) => {
+            *number = parsed;
+            None
+        }
+        None => Some(format!("must be a whole number from 1 to {max}")),
     }
 }
 
@@ -97,7 +132,7 @@ mod tests {
     #[test]
     fn a_page_has_ten_rows_unless_asked_otherwise_and_at_most_250() {
         assert_eq!(
-            read(""),
+            read("", None),
             Ok(Page {
                 size: 10,
                 number: 1
@@ -105,7 +140,7 @@ mod tests {
         );
         for size in [1, 249, 250] {
             assert_eq!(
-                read(&format!("page_size={size}")),
+                read(&format!("page_size={size}"), None),
                 Ok(Page { size, number: 1 })
             );
         }
@@ -117,7 +152,7 @@ mod tests {
             "page_size=",
         ] {
             assert!(
-                matches!(read(query), Err(ApiError::InvalidParameter(_))),
+                matches!(read(query, None), Err(ApiError::InvalidParameter(_))),
                 "{query}"
             );
         }
@@ -125,7 +160,8 @@ mod tests {
 
     #[test]
     fn every_problem_of_a_query_is_told_at_once_by_name() {
-        let Err(ApiError::InvalidParameter(errors)) = read("page_size=x&colour=1&page_size=2")
+        let Err(ApiError::InvalidParameter(errors)) =
+            read("page_size=x&colour=1&page_size=2", None)
         else {
             panic!("refused");
         };
@@ -137,6 +173,18 @@ mod tests {
             paths,
             ["/query/page_size", "/query/colour", "/query/page_size"]
         );
+    }
+
+    #[test]
+    fn details_are_filtered_by_a_status_that_exists() {
+        let mut status = None;
+        let page = read("status=Error&page_size=5", Some(&mut status));
+        assert_eq!(
+            (page, status),
+            (Ok(Page { size: 5, number: 1 }), Some(DetailStatus::Error))
+        );
+        assert!(read("status=error", Some(&mut None)).is_err());
+        assert!(read("status=Error", None).is_err());
     }
 
     proptest! {
@@ -155,7 +203,7 @@ mod tests {
 
         #[test]
         fn reading_any_query_never_panics(query in ".{0,80}") {
-            let _ = read(&query);
+            let _ = read(&query, None);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::files::FileBody;
 use crate::{Api, ApiError, ValidationError};
 
 /// The largest body: what surely fits a Lambda's payload.
-pub const BODY_BYTES_MAX: usize = 4_000_000;
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What the file is to be called, percent-encoded.
 const NAME_HEADER: &str = "x-file-name";
 

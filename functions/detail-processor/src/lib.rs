@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 use weir_lambda::{BuildError, Deadline, DecodeError, Parts, SqsRecord, decode, run_batch};
+use weir_runtime::telemetry::span;
 use weir_runtime::{AwsClients, AwsOptions, Clock, CorrelationId, Http, HttpOptions, Reader};
 use weir_settlement::TimeLimit;
 use weir_settlement::credentials::Credentials;
@@ -125,5 +127,6 @@ async fn message(
     }
     let correlation_id = CorrelationId::new(message.correlation_id.as_str())
         .unwrap_or_else(|_| record.correlation_id.clone());
-    Ok(processor.process(&message, &correlation_id, limit).await?)
+    let work = processor.process(&message, &correlation_id, limit);
+    Ok(work.instrument(span(&correlation_id)).await?)
 }

@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, Span};
 use weir_domain::{FileEvent, FileId, FileStatus, ObjectIdentity};
+use weir_runtime::telemetry::span;
 use weir_runtime::{Clock, CorrelationId, Metric, Metrics};
 use weir_store::{File, Stage, Store, StoreError, UploadContinuation};
 
@@ -168,7 +170,12 @@ impl Uploader {
             Err(UploadError::Store(StoreError::Conflict { .. })) => return Ok(Progress::Busy),
             saved => saved?,
         }
-        match self.run_stages(&mut file, limit).await {
+        // From here on the logs tell of the upload, not of the message that led here.
+        let span = match CorrelationId::new(file.correlation_id.as_str()) {
+            Ok(id) => span(&id),
+            Err(_) => Span::current(),
+        };
+        match self.run_stages(&mut file, limit).instrument(span).await {
             // The lease has passed to somebody else, who goes on.
             Err(UploadError::Store(StoreError::Conflict { .. })) => Ok(Progress::Busy),
             Err(error) => {
