@@ -65,7 +65,7 @@ struct OpenText {
 pub(crate) struct Capture {
     /// The element that is captured.
     root: Option<Element>,
-    /// How many elements are open outside of it.
+    /// How many elements are open when it is the innermost.
     pub(crate) depth: usize,
     pub(crate) entries: Vec<Entry>,
     assembled: String,
@@ -245,10 +245,15 @@ impl Capture {
         trim(from.get(start..end).unwrap_or_default())
     }
 
+    /// Whether no more broken rules are kept, so that none need be described.
+    pub(crate) fn full(&self) -> bool {
+        self.faults.len() >= PROBLEMS_PER_RECORD_MAX
+    }
+
     /// Notes a broken rule. Beyond the most that are kept it is dropped: the record is in error
     /// already.
     pub(crate) fn fault(&mut self, fault: Fault) {
-        if self.faults.len() < PROBLEMS_PER_RECORD_MAX {
+        if !self.full() {
             self.faults.push(fault);
         }
     }
@@ -310,6 +315,9 @@ impl<'a> Fields<'a> {
 
     /// Notes what is wrong with an entry.
     pub(crate) fn fault(&mut self, place: usize, code: ErrorCode, reason: impl Into<String>) {
+        if self.capture.full() {
+            return;
+        }
         let Some(entry) = self.capture.entries.get(place).copied() else {
             return;
         };

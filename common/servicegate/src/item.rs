@@ -126,8 +126,9 @@ impl Record {
 pub struct Rejected {
     /// What can be read of it.
     pub facts: RecordFacts,
-    /// What is wrong with it, in file order, at most [`PROBLEMS_PER_RECORD_MAX`], never empty:
-    /// the first one gives the detail its code.
+    /// What is wrong with it, in file order, at most [`PROBLEMS_PER_RECORD_MAX`]: the first one
+    /// gives the detail its code. Empty only in a batch whose header is broken, and so in a file
+    /// that is refused: without the batch's currency the amounts cannot be judged.
     pub problems: Vec<RecordProblem>,
 }
 

@@ -51,7 +51,7 @@ pub use item::{
 };
 pub use limits::{
     ATTRIBUTES_PER_ELEMENT_MAX, BATCHES_PER_FILE_MAX, DEPTH_MAX, FILE_BYTES_MAX, Limit, Limits,
-    TEXT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTIONS_PER_BATCH_MAX,
+    NAME_BYTES_MAX, TEXT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTIONS_PER_BATCH_MAX,
 };
 pub use parser::{Options, Parser, Step};
 pub use problem::{FileProblem, FileRule, Position, ProblemReport, RecordProblem};

@@ -22,6 +22,10 @@ pub const DEPTH_MAX: usize = 32;
 /// Most attributes of an element, namespace declarations among them.
 pub const ATTRIBUTES_PER_ELEMENT_MAX: usize = 64;
 
+/// Most bytes (in UTF-8) of an element's or attribute's name, and of a namespace. Names that are
+/// open are part of a checkpoint, which must stay small.
+pub const NAME_BYTES_MAX: usize = 256;
+
 /// The limits that a reader keeps. The default is the format's; tests use smaller ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -39,6 +43,8 @@ pub struct Limits {
     pub depth: usize,
     /// See [`ATTRIBUTES_PER_ELEMENT_MAX`].
     pub attributes_per_element: usize,
+    /// See [`NAME_BYTES_MAX`].
+    pub name_bytes: usize,
 }
 
 impl Default for Limits {
@@ -51,6 +57,7 @@ impl Default for Limits {
             transaction_bytes: TRANSACTION_BYTES_MAX,
             depth: DEPTH_MAX,
             attributes_per_element: ATTRIBUTES_PER_ELEMENT_MAX,
+            name_bytes: NAME_BYTES_MAX,
         }
     }
 }
@@ -72,6 +79,8 @@ pub enum Limit {
     Depth,
     /// Attributes of an element.
     AttributesPerElement,
+    /// Bytes of a name or a namespace.
+    NameBytes,
 }
 
 impl fmt::Display for Limit {
@@ -84,6 +93,7 @@ impl fmt::Display for Limit {
             Self::TransactionBytes => "bytes in a charge, a refund or a header",
             Self::Depth => "elements within each other",
             Self::AttributesPerElement => "attributes on an element",
+            Self::NameBytes => "bytes in a name or a namespace",
         })
     }
 }
@@ -104,5 +114,6 @@ mod tests {
         assert_eq!(limits.transaction_bytes, 262_144);
         assert_eq!(limits.depth, 32);
         assert_eq!(limits.attributes_per_element, 64);
+        assert_eq!(limits.name_bytes, 256);
     }
 }

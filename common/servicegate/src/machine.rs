@@ -93,6 +93,11 @@ impl Machine<'_> {
             self.state.phase = Phase::Prolog;
         }
         let flow = match event {
+            Event::Start(_) | Event::Empty(_) | Event::End(_)
+                if self.transaction_exceeded(end - at) =>
+            {
+                return Err(self.transaction_limit(self.kept.unwrap_or(at)));
+            }
             Event::Start(tag) => self.start(tag, at)?,
             Event::Empty(tag) => match self.start(tag, at)? {
                 Flow::LookAhead => Flow::LookAhead,
@@ -232,6 +237,7 @@ impl Machine<'_> {
 
     fn misplaced_text(&mut self, text: &str, element: Element, at: usize) -> Flow {
         let path = self.state.path();
+        let at = at + blank_len(text);
         let text = excerpt(crate::chars::trim(text));
         if self.work.capture.active() {
             let reason = format!("holds the text `{text}` between its elements: remove it");
@@ -251,6 +257,9 @@ impl Machine<'_> {
     }
 
     fn reference(&mut self, name: &str, at: usize) -> Result<Flow, Flaw> {
+        if name.len() > self.limits.text_bytes {
+            return Err(self.text_limit(at));
+        }
         let c = resolve_reference(name).ok_or_else(|| Flaw::new(undefined(name), at))?;
         match self.state.frames.last().map(|frame| frame.node) {
             None => Err(self.outside_root(at)),

@@ -5,11 +5,11 @@ use std::io::BufRead;
 use quick_xml::Reader as Tokens;
 use quick_xml::events::Event;
 
-use crate::chars::{blank_len, is_blank};
+use crate::chars::{blank_len, excerpt, is_blank};
 use crate::machine::{Flaw, Flow, Machine, Work};
 use crate::state::{HeaderState, Pending, Phase, State};
 use crate::window::Window;
-use crate::{Checkpoint, FileProblem, FileRule, FileSummary, Item, Limits, Position};
+use crate::{Checkpoint, FileProblem, FileRule, FileSummary, Item, Limit, Limits, Position};
 
 /// What a reader keeps to, and what it keeps.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,9 @@ pub struct Parser {
     wanted: usize,
     failed: Option<Box<FileProblem>>,
 }
+
+/// The longest markup around a text: `<![CDATA[` and `]]>`.
+const MARKUP_BYTES_MAX: usize = 12;
 
 /// How a run over the window ended.
 enum Outcome {
@@ -206,43 +209,66 @@ impl Parser {
 
     /// What to do when the text in the window does not hold another whole token.
     fn starve(&mut self) -> Result<(), Flaw> {
-        let (cursor, len) = (self.window.cursor(), self.window.text().len());
-        let partial = self.window.text().get(cursor..).unwrap_or_default();
-        let limits = &self.options.limits;
-        if partial.starts_with("<!D") || partial.starts_with("<!d") {
-            return Err(Flaw::new(FileRule::Doctype, cursor));
-        }
-        let begins = |opening: &str| partial.starts_with(opening);
-        let is_tag = begins("<") && !begins("<!") && !begins("<?");
-        // The longest markup around a text is that of CDATA, 12 bytes.
-        if !is_tag && partial.len() > limits.text_bytes.saturating_add(12) {
-            let max = limits.text_bytes as u64;
-            return Err(Flaw::limit(crate::Limit::TextBytes, max, cursor));
-        }
-        let kept = self.window.kept().unwrap_or(cursor);
-        if len - kept > limits.transaction_bytes {
-            let max = limits.transaction_bytes as u64;
-            return Err(Flaw::limit(crate::Limit::TransactionBytes, max, kept));
-        }
+        let (cursor, end) = (self.window.cursor(), self.window.text().len());
+        let unread = self.window.text().get(cursor..).unwrap_or_default();
+        self.check_partial(unread, cursor)?;
         if let Some(rule) = self.window.flaw() {
-            return Err(Flaw::new(rule.clone(), len));
+            return Err(Flaw::new(rule.clone(), end));
         }
         if !self.window.complete() {
             // Tried again only when it has doubled, so that tiny pieces do not cost a square.
-            self.wanted = partial.len().saturating_mul(2);
+            self.wanted = unread.len().saturating_mul(2);
             return Ok(());
         }
         self.wanted = 0;
         let missing = match self.state.frames.len().checked_sub(1) {
-            Some(top) => format!("`</{}>`", crate::chars::excerpt(self.state.name_of(top))),
+            Some(top) => format!("`</{}>`", excerpt(self.state.name_of(top))),
             None if self.state.phase != Phase::Epilog => "its root element".to_owned(),
-            None if is_blank(partial) => {
+            None if is_blank(unread) => {
                 self.end();
                 return Ok(());
             }
             None => "the end of what is begun".to_owned(),
         };
-        Err(Flaw::new(FileRule::CutOff { missing }, len))
+        Err(Flaw::new(FileRule::CutOff { missing }, end))
+    }
+
+    /// Refuses the beginning of a token that can become none, or only one that is too long.
+    ///
+    /// What a token alone passes is raised here; what it passes together with what is before it,
+    /// when it is complete. So it does not matter where the window happens to end.
+    fn check_partial(&self, unread: &str, from: usize) -> Result<(), Flaw> {
+        let limits = &self.options.limits;
+        let blank = blank_len(unread);
+        let start = from + blank;
+        let partial = unread.get(blank..).unwrap_or_default();
+        let begins = |opening: &str| partial.starts_with(opening);
+        let may_begin = |opening: &str| begins(opening) || opening.starts_with(partial);
+        if begins("<!D") || begins("<!d") {
+            return Err(Flaw::new(FileRule::Doctype, start));
+        }
+        if begins("<!") && !may_begin("<!--") && !may_begin("<![CDATA[") {
+            let detail = "`<!` begins neither a comment nor character data";
+            return Err(Flaw::malformed(detail, start));
+        }
+        let is_markup = begins("<");
+        let is_tag = is_markup && !begins("<!") && !begins("<?");
+        if is_tag && partial.len() > limits.transaction_bytes {
+            let max = limits.transaction_bytes as u64;
+            let at = self.window.kept().unwrap_or(start);
+            return Err(Flaw::limit(Limit::TransactionBytes, max, at));
+        }
+        let long = match (is_tag, is_markup) {
+            (true, _) => blank,
+            (_, true) => blank.max(partial.len().saturating_sub(MARKUP_BYTES_MAX)),
+            _ => unread.len(),
+        };
+        if long > limits.text_bytes {
+            let space_fits = blank <= limits.text_bytes;
+            let at = if is_markup && space_fits { start } else { from };
+            return Err(Flaw::limit(Limit::TextBytes, limits.text_bytes as u64, at));
+        }
+        Ok(())
     }
 
     fn end(&mut self) {
@@ -328,11 +354,14 @@ fn read_tokens(
             // Text up to the end of the window may go on after it.
             Ok(Event::Text(_)) if end == text.len() && !last => return Ok(Outcome::Starved),
             Ok(event) => match machine.token(&event, at, end)? {
-                Flow::Go => {
+                // Only after a tag is the tokenizer surely between two tokens: after a text it has
+                // already seen the next `<`.
+                Flow::Go if matches!(event, Event::Start(_) | Event::End(_) | Event::Empty(_)) => {
                     let plain = machine.plain_elements(end);
                     tokens.stream().consume(plain - end);
                     machine.cursor = plain;
                 }
+                Flow::Go => machine.cursor = end,
                 Flow::Stop => {
                     machine.cursor = end;
                     return Ok(Outcome::Produced);

@@ -56,7 +56,7 @@ impl Machine<'_> {
         }
         frame.seen |= bit;
         frame.hint = u8::try_from(place + 1).unwrap_or(0);
-        let own = depth == self.work.capture.depth + 1;
+        let own = depth == self.work.capture.depth;
         let value_at = start + "<>".len() + name.len() - base;
         self.work
             .capture

@@ -73,7 +73,8 @@ pub(crate) fn build(
     let amount = draft.total;
     let mut transaction = None;
     let mut facts = None;
-    if fields.capture.faults.is_empty() {
+    // Without faults the currency is there, but for a batch whose own header is broken.
+    if fields.capture.faults.is_empty() && currency.is_some() {
         let built = finish(draft, kind, currency);
         match built.map(|transaction| (transaction.check_amounts(), transaction)) {
             Some((Ok(()), sound)) => transaction = Some(sound),

@@ -111,7 +111,7 @@ impl Machine<'_> {
 
     fn check_missing(&mut self, element: Element, frame: &Frame) {
         let shape = element.shape();
-        if shape.required & !frame.seen == 0 {
+        if shape.required & !frame.seen == 0 || self.work.capture.full() {
             return;
         }
         let at = self.work.capture.container_at();
@@ -230,7 +230,7 @@ impl Machine<'_> {
         let transaction = match (built.transaction, built.facts) {
             (Some(transaction), _) if problems.is_empty() => Ok(transaction),
             (transaction, facts) => {
-                batch.errors += 1;
+                batch.errors += u32::from(!problems.is_empty());
                 let facts = facts.or_else(|| transaction.as_ref().map(facts_of));
                 Err(Box::new(Rejected::new(kind, facts, problems)))
             }

@@ -30,6 +30,7 @@ impl Machine<'_> {
             attributes: (!is_blank(raw)).then_some(raw),
             at,
         };
+        self.check_name(tag.name, at)?;
         let bindings = self.state.namespaces.len();
         if let Some(raw) = tag.attributes {
             self.attributes(raw, at + 1 + tag.name.len())?;
@@ -75,6 +76,14 @@ impl Machine<'_> {
             self.begin(element, &frame, &tag)?;
         }
         Ok(Flow::Go)
+    }
+
+    fn check_name(&self, name: &str, at: usize) -> Result<(), Flaw> {
+        let max = self.limits.name_bytes;
+        if name.len() > max {
+            return Err(Flaw::limit(Limit::NameBytes, max as u64, at));
+        }
+        Ok(())
     }
 
     fn root(&mut self, tag: &Tag<'_>) -> Result<(), Flaw> {
@@ -219,6 +228,7 @@ impl Machine<'_> {
             if attribute.value.len() > self.limits.text_bytes {
                 return Err(self.text_limit(at));
             }
+            self.check_name(attribute.name, at)?;
             self.work.value.clear();
             push_value(&mut self.work.value, attribute.value)
                 .map_err(|rule| Flaw::new(rule, at))?;
@@ -228,6 +238,7 @@ impl Machine<'_> {
                 _ => None,
             };
             if let Some(prefix) = declared {
+                self.check_name(&self.work.value, at)?;
                 let bound = self.state.namespaces.bind(prefix, &self.work.value);
                 bound.map_err(|detail| Flaw::malformed(detail, at))?;
             }
