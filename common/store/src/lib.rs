@@ -33,8 +33,8 @@ pub use api_keys::{ApiKeyHash, ApiKeyRecord};
 pub use batches::{Batch, CounterChange};
 pub use capacity::{Capacity, Units};
 pub use details::{
-    Call, Detail, DetailPlace, Event, Lease, LeaseOutcome, Outcome, Payload, SHARD_BLOCK_LINES,
-    shard_count_for,
+    Call, Detail, DetailPlace, Event, Lease, LeaseOutcome, LeaseState, Outcome, Payload,
+    SHARD_BLOCK_LINES, shard_count_for,
 };
 pub use error::StoreError;
 pub use files::{File, Stage};

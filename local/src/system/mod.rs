@@ -32,7 +32,7 @@ use pump::{Pump, QueueSpec};
 /// The upload bucket.
 pub const BUCKET: &str = "weir-uploads";
 /// How long the upload function may run: short, so that continuations are part of daily life.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(20);
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the processor may run.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the sweeper may run.

@@ -141,8 +141,8 @@ impl Processor {
 
 fn released(leased: &Leased, until: DateTime<Utc>) -> CallResult {
     let mut lease = Lease::of(&leased.detail);
-    lease.lease_until = None;
-    lease.attempted_at = leased.attempted_before;
+    lease.after.lease_until = None;
+    lease.after.attempted_at = leased.attempted_before;
     CallResult::Released {
         lease: Box::new(lease),
         until,

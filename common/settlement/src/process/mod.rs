@@ -217,7 +217,7 @@ impl Processor {
             let mut lease = Lease::of(&detail);
             match self.charge_of(group, &detail, &payload).await? {
                 ChargeOf::NotNeeded => {}
-                ChargeOf::Settled(charge) => lease.charge_id = Some(charge),
+                ChargeOf::Settled(charge) => lease.after.charge_id = Some(charge),
                 ChargeOf::Awaited(what) => {
                     let since = detail.waiting_since.unwrap_or(now);
                     if now - since >= self.options.charge_wait() {
@@ -230,17 +230,17 @@ impl Processor {
                         continue;
                     }
                     let next = now + ProcessOptions::charge_pause(now - since);
-                    lease.waiting_since = Some(since);
-                    lease.next_attempt_at = Some(next);
-                    lease.error_description = Some(what);
+                    lease.after.waiting_since = Some(since);
+                    lease.after.next_attempt_at = Some(next);
+                    lease.after.error_description = Some(what);
                     wakes.add(detail.line(), next);
                     leases.push(lease);
                     details.push(None);
                     continue;
                 }
             }
-            lease.lease_until = Some(now + self.options.lease());
-            lease.attempted_at = Some(detail.attempted_at.unwrap_or(now));
+            lease.after.lease_until = Some(now + self.options.lease());
+            lease.after.attempted_at = Some(detail.attempted_at.unwrap_or(now));
             leases.push(lease);
             details.push(Some((detail, payload)));
         }

@@ -21,7 +21,7 @@ mod read;
 mod record;
 
 pub use model::{Call, Detail, Event, Payload};
-pub use record::{Lease, LeaseOutcome, Outcome};
+pub use record::{Lease, LeaseOutcome, LeaseState, Outcome};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use weir_domain::{BatchId, LineNumber};

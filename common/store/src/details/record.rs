@@ -19,14 +19,10 @@ use crate::{Batch, CounterChange, PutBuffer, Store, StoreError};
 /// Most statements in one request (`BatchExecuteStatement`).
 const STATEMENTS_PER_REQUEST: usize = 25;
 
-/// A small change of a detail that is no event: taking, giving back or postponing it.
+/// What of a detail a [`Lease`] can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// Which detail.
-    pub line: LineNumber,
-    /// The version that was read; the change takes place only on it, and adds one.
-    pub version: u64,
-    /// Until when somebody works on it; `None` gives it back.
+pub struct LeaseState {
+    /// Until when somebody works on it.
     pub lease_until: Option<DateTime<Utc>>,
     /// When the first call was begun whose effect is not known.
     pub attempted_at: Option<DateTime<Utc>>,
@@ -38,6 +34,18 @@ pub struct Lease {
     pub charge_id: Option<ChargeId>,
     /// What is to be told meanwhile, such as what a refund waits for.
     pub error_description: Option<String>,
+}
+
+/// A small change of a detail that is no event: taking, giving back or postponing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Which detail.
+    pub line: LineNumber,
+    /// The version that was read; the change takes place only on it, and adds one.
+    version: u64,
+    before: LeaseState,
+    /// What is to be; at first what is.
+    pub after: LeaseState,
 }
 
 /// What became of a [`Lease`].
@@ -60,12 +68,9 @@ pub struct Outcome {
     pub event: Event,
 }
 
-impl Lease {
-    /// The change that leaves everything of a detail as it is.
-    pub fn of(detail: &Detail) -> Self {
+impl LeaseState {
+    fn of(detail: &Detail) -> Self {
         Self {
-            line: detail.line(),
-            version: detail.version,
             lease_until: detail.lease_until,
             attempted_at: detail.attempted_at,
             next_attempt_at: detail.next_attempt_at,
@@ -75,23 +80,9 @@ impl Lease {
         }
     }
 
-    /// Carries the change over to the detail that was read.
-    pub fn apply(self, detail: &mut Detail) {
-        detail.version = self.version + 1;
-        detail.lease_until = self.lease_until;
-        detail.attempted_at = self.attempted_at;
-        detail.next_attempt_at = self.next_attempt_at;
-        detail.waiting_since = self.waiting_since;
-        detail.charge_id = self.charge_id;
-        detail.error_description = self.error_description;
-    }
-
-    /// `UPDATE … SET a=? REMOVE b WHERE key AND version=?`: one write unit, with its own condition.
-    fn statement(&self, table: &str, place: &DetailPlace) -> (String, Vec<AttributeValue>) {
-        let mut parameters = vec![number(self.version + 1)];
-        let mut sets = String::from(" SET \"version\"=?");
-        let mut removes = String::new();
-        for (name, value) in [
+    /// The attributes and their values.
+    fn attributes(&self) -> [(&'static str, Option<AttributeValue>); 6] {
+        [
             ("lease_until", self.lease_until.map(time)),
             ("attempted_at", self.attempted_at.map(time)),
             ("next_attempt_at", self.next_attempt_at.map(time)),
@@ -101,20 +92,58 @@ impl Lease {
                 "error_description",
                 self.error_description.as_ref().map(text),
             ),
-        ] {
-            if let Some(value) = value {
-                let _ = write!(sets, " SET \"{name}\"=?");
-                parameters.push(value);
-            } else {
-                let _ = write!(removes, " REMOVE \"{name}\"");
+        ]
+    }
+}
+
+impl Lease {
+    /// The change that leaves everything of a detail as it is.
+    pub fn of(detail: &Detail) -> Self {
+        Self {
+            line: detail.line(),
+            version: detail.version,
+            before: LeaseState::of(detail),
+            after: LeaseState::of(detail),
+        }
+    }
+
+    /// Carries the change over to the detail that was read.
+    pub fn apply(self, detail: &mut Detail) {
+        detail.version = self.version + 1;
+        detail.lease_until = self.after.lease_until;
+        detail.attempted_at = self.after.attempted_at;
+        detail.next_attempt_at = self.after.next_attempt_at;
+        detail.waiting_since = self.after.waiting_since;
+        detail.charge_id = self.after.charge_id;
+        detail.error_description = self.after.error_description;
+    }
+
+    /// `UPDATE … SET a=? REMOVE b WHERE key AND version=?`: one write unit, with its own condition.
+    /// Names only what changes.
+    fn statement(&self, table: &str, place: &DetailPlace) -> (String, Vec<AttributeValue>) {
+        let mut parameters = vec![number(self.version + 1)];
+        let mut statement = format!("UPDATE \"{table}\" SET \"version\"=?");
+        let mut removes = String::new();
+        let changes = self
+            .before
+            .attributes()
+            .into_iter()
+            .zip(self.after.attributes());
+        for ((name, before), (_, after)) in changes.filter(|((_, a), (_, b))| a != b) {
+            match (before, after) {
+                (_, Some(value)) => {
+                    let _ = write!(statement, " SET \"{name}\"=?");
+                    parameters.push(value);
+                }
+                (Some(_), None) => _ = write!(removes, " REMOVE \"{name}\""),
+                (None, None) => {}
             }
         }
+        statement.push_str(&removes);
+        statement.push_str(" WHERE \"shard\"=? AND \"record\"=? AND \"version\"=?");
         parameters.push(place.partition(self.line));
         parameters.push(number(sort_number(KIND_DETAIL, self.line.get(), 0)));
         parameters.push(number(self.version));
-        let statement = format!(
-            "UPDATE \"{table}\"{sets}{removes} WHERE \"shard\"=? AND \"record\"=? AND \"version\"=?"
-        );
         (statement, parameters)
     }
 }
