@@ -50,6 +50,32 @@ pub enum Step {
 ///
 /// Memory is bounded by the limits and the largest piece: pieces of 64 KiB to 1 MiB are best. A
 /// consumer that settles must have seen [`Item::End`] with no problems before it takes anything.
+///
+/// ```
+/// use weir_servicegate::{Item, Options, Parser, Step};
+///
+/// # fn main() -> Result<(), weir_servicegate::FileProblem> {
+/// let file: &[u8] = b"<SettlementFile version='2.0'>...";
+/// let mut pieces = file.chunks(16);
+/// let mut parser = Parser::new(Options::default());
+/// let problem = loop {
+///     match parser.next() {
+///         Ok(Step::NeedInput) => match pieces.next() {
+///             Some(piece) => parser.push(piece),
+///             None => parser.finish(),
+///         },
+///         // Only when a batch's header stands behind its records.
+///         Ok(Step::Rewind { byte_offset }) => pieces = file[byte_offset as usize..].chunks(16),
+///         Ok(Step::Item(Item::Record(record))) => println!("{:?}", record.transaction),
+///         Ok(Step::Item(_)) => {}
+///         Ok(Step::Done) => return Ok(()),
+///         Err(problem) => break problem,
+///     }
+/// };
+/// assert_eq!(problem.rule.code(), "file.cut_off");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Parser {
     window: Window,
