@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use weir_local::sample::Sample;
 use weir_local::system::{Ports, System, SystemOptions};
 use weir_runtime::telemetry::{self, TelemetryOptions};
-use weir_runtime::{Clock, Reader};
+use weir_runtime::{Clock, Random, Reader};
+use weir_servicegate::generate::Contents;
 use weir_simulator::Faults;
 
 /// The whole system in one process, on embedded parts. For a laptop, never for money.
@@ -24,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Serve everything until Ctrl-C. Prints one JSON line when ready.
     Serve(Serve),
+    /// Write a settlement file of the demo's sellers, with one record in error.
+    Sample(SampleArguments),
 }
 
 #[derive(Debug, Args)]
@@ -60,10 +64,30 @@ struct Serve {
     sweep_seconds: u64,
 }
 
+#[derive(Debug, Args)]
+struct SampleArguments {
+    /// Where the file is written, over one that is there.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What the file is derived from; batch and order numbers begin with it. Random by default.
+    #[arg(long)]
+    seed: Option<u32>,
+    /// How many batches.
+    #[arg(long, default_value_t = 2)]
+    batches: u32,
+    /// How many charges and refunds in each batch.
+    #[arg(long, default_value_t = 200)]
+    records: u32,
+}
+
 fn main() -> anyhow::Result<()> {
-    let Arguments {
-        command: Command::Serve(serve),
-    } = Arguments::parse();
+    match Arguments::parse().command {
+        Command::Serve(serve) => start(serve),
+        Command::Sample(arguments) => sample(&arguments),
+    }
+}
+
+fn start(serve: Serve) -> anyhow::Result<()> {
     // The embedded database warns of every failed condition, which here is daily life.
     let quiet = ("WEIR_LOG".to_owned(), "info,dynoxide=error".to_owned());
     let mut reader = Reader::new(std::iter::once(quiet).chain(std::env::vars()));
@@ -111,6 +135,31 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
     stopped().await?;
     tracing::info!("stopping");
     system.stop().await
+}
+
+fn sample(arguments: &SampleArguments) -> anyhow::Result<()> {
+    let sample = Sample {
+        seed: arguments.seed.unwrap_or_else(any_seed),
+        batches: arguments.batches,
+        records_per_batch: arguments.records,
+    };
+    let Contents {
+        charges,
+        refunds,
+        errors,
+    } = sample.write(&arguments.out)?;
+    writeln!(
+        std::io::stdout(),
+        "{}: {} batches, {charges} charges, {refunds} refunds, {errors} record in error (seed {})",
+        arguments.out.display(),
+        sample.batches,
+        sample.seed,
+    )?;
+    Ok(())
+}
+
+fn any_seed() -> u32 {
+    u32::try_from(Random::system().below(1 << 32)).unwrap_or_default()
 }
 
 /// Waits for Ctrl-C or for being asked to end.
