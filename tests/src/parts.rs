@@ -1,0 +1,248 @@
+//! The embedded services and the simulator, with nothing that works on them.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_sqs::types::QueueAttributeName;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use weir_domain::ObjectIdentity;
+use weir_local::demo;
+use weir_local::embedded::{
+    ACCESS_KEY_ID, Dynamodb, ObjectCreated, Outside, QueueCounts, REGION, S3, S3Options,
+    SECRET_ACCESS_KEY, Sqs,
+};
+use weir_runtime::{AwsClients, AwsOptions, Http, HttpOptions, Random};
+use weir_settlement::upload::UploadScope;
+use weir_simulator::{Running, Simulator, SimulatorOptions};
+use weir_store::{Names, Store};
+
+use crate::platform::Platform;
+use crate::timeline::Timeline;
+
+/// The upload bucket.
+pub const BUCKET: &str = "weir-uploads";
+/// The name of the uploads queue.
+pub const UPLOADS: &str = "uploads";
+/// The name of the details queue.
+pub const DETAILS: &str = "details";
+/// How long a message is out of sight once received.
+pub const VISIBILITY: Duration = Duration::from_mins(3);
+/// How often a message is received before it is set aside.
+const RECEIVES_MAX: u32 = 5;
+
+/// What opens connections. Made once a test: it reads the machine's certificates.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// For 3Rivers.
+    pub http: Http,
+    /// For the AWS clients.
+    pub aws: SharedHttpClient,
+}
+
+impl Network {
+    /// Reads the certificates; nothing is opened.
+    pub fn new() -> Self {
+        Self {
+            http: Http::new(&HttpOptions::default()).unwrap(),
+            aws: aws_smithy_http_client::Builder::new().build_http(),
+        }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The parts, all on the loopback, all on one clock, with the demo's client, program and sellers.
+#[derive(Debug)]
+pub struct Parts {
+    /// The time that all of them go by.
+    pub timeline: Timeline,
+    /// Where all that is random comes from.
+    pub random: Random,
+    /// What opens connections.
+    pub network: Network,
+    /// How tables, queues and the bucket are called.
+    pub names: Names,
+    /// Tables, queues and objects, reached without faults.
+    pub store: Store,
+    /// The queues, reached without faults.
+    pub queues: aws_sdk_sqs::Client,
+    /// 3Rivers.
+    pub simulator: Running,
+    dynamodb: Dynamodb,
+    s3: S3,
+    sqs: Sqs,
+    created: mpsc::Receiver<ObjectCreated>,
+    folder: TempDir,
+}
+
+impl Parts {
+    /// Starts them. The seed fixes what the simulator and the functions draw; the time passes `times` times
+    /// as fast as the machine's.
+    pub async fn start(network: &Network, seed: u64, times: u32) -> Self {
+        let timeline = Timeline::start(times);
+        let random = Random::seeded(seed);
+        let outside = Outside {
+            clock: timeline.clock().clone(),
+            random: random.clone(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (on_created, created) = mpsc::channel(1_000);
+        let dynamodb = Dynamodb::start(None, None, outside.clone()).unwrap();
+        let s3 = S3Options {
+            folder: folder.path().join("s3"),
+            port: None,
+            buckets: vec![BUCKET.to_owned()],
+            on_created,
+        };
+        let s3 = S3::start(s3, outside.clone()).unwrap();
+        let sqs = Sqs::start(None, outside).unwrap();
+        let simulator = SimulatorOptions {
+            seed,
+            ..SimulatorOptions::default()
+        };
+        let loopback = ([127, 0, 0, 1], 0).into();
+        let clock = timeline.clock().clone();
+        let simulator = Simulator::start(loopback, simulator, clock.clone());
+        let simulator = simulator.await.unwrap();
+        let names = Names {
+            table_prefix: "weir-test-".to_owned(),
+            bucket: BUCKET.to_owned(),
+            uploads_queue: sqs.queue_url(UPLOADS),
+            details_queue: sqs.queue_url(DETAILS),
+        };
+        let options = options(&dynamodb, &s3, &sqs, network.aws.clone());
+        let clients = AwsClients::new(&options).await;
+        for name in [UPLOADS, DETAILS] {
+            create_queue(&clients.sqs, name).await;
+        }
+        let store = Store::new(clients.clone(), names.clone(), clock, random.clone());
+        store.create_tables().await.unwrap();
+        demo::seed(&store).await.unwrap();
+        Self {
+            timeline,
+            random,
+            network: network.clone(),
+            names,
+            store,
+            queues: clients.sqs,
+            simulator,
+            dynamodb,
+            s3,
+            sqs,
+            created,
+            folder,
+        }
+    }
+
+    /// Tables, queues and objects, reached through `http_client`.
+    pub async fn store_through(&self, http_client: SharedHttpClient) -> Store {
+        let options = options(&self.dynamodb, &self.s3, &self.sqs, http_client);
+        Store::new(
+            AwsClients::new(&options).await,
+            self.names.clone(),
+            self.timeline.clock().clone(),
+            self.random.clone(),
+        )
+    }
+
+    /// What the simulator has made.
+    pub fn platform(&self) -> Platform {
+        Platform::new(self.network.http.clone(), self.simulator.base_url())
+    }
+
+    /// How many messages a queue holds.
+    pub fn counts(&self, queue: &str) -> QueueCounts {
+        self.sqs.counts(queue).unwrap()
+    }
+
+    /// Puts an object under the demo's program.
+    pub async fn put(&self, name: &str, bytes: impl Into<bytes::Bytes>) -> ObjectIdentity {
+        self.put_under(scope(), name, bytes).await
+    }
+
+    /// Puts an object under a scope.
+    pub async fn put_under(
+        &self,
+        scope: UploadScope,
+        name: &str,
+        bytes: impl Into<bytes::Bytes>,
+    ) -> ObjectIdentity {
+        let key = scope.key(name);
+        self.store.put_upload(&key, bytes.into()).await.unwrap()
+    }
+
+    /// The event that S3 sends for the object that was put longest ago of those not yet asked for.
+    pub async fn next_event(&mut self) -> Value {
+        s3_event(&self.created.recv().await.unwrap())
+    }
+
+    /// Where the objects lie.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+/// The demo's program, without a seller.
+pub fn scope() -> UploadScope {
+    UploadScope {
+        client_id: demo::client_id().unwrap(),
+        program_id: demo::program_id().unwrap(),
+        seller_id: None,
+    }
+}
+
+/// An object's event as S3 writes it.
+pub fn s3_event(object: &ObjectCreated) -> Value {
+    // Nothing but letters, digits, `/`, `-`, `_` and `.` is in the keys here, so none is escaped.
+    json!({"Records": [{
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": REGION,
+        "eventName": object.created_by.event_name(),
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "bucket": {"name": object.bucket},
+            "object": {"key": object.key, "size": object.size_bytes, "eTag": object.etag},
+        },
+    }]})
+}
+
+fn options(dynamodb: &Dynamodb, s3: &S3, sqs: &Sqs, http_client: SharedHttpClient) -> AwsOptions {
+    let credentials = Credentials::from_keys(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None);
+    AwsOptions {
+        endpoint_dynamodb: Some(dynamodb.endpoint()),
+        endpoint_s3: Some(s3.endpoint()),
+        endpoint_sqs: Some(sqs.endpoint()),
+        http_client: Some(http_client),
+        credentials: Some(credentials),
+        ..AwsOptions::new(REGION)
+    }
+}
+
+async fn create_queue(queues: &aws_sdk_sqs::Client, name: &str) {
+    let dead = format!("{name}-dead");
+    queues
+        .create_queue()
+        .queue_name(&dead)
+        .send()
+        .await
+        .unwrap();
+    let redrive =
+        json!({"deadLetterTargetArn": Sqs::queue_arn(&dead), "maxReceiveCount": RECEIVES_MAX});
+    let visibility = VISIBILITY.as_secs().to_string();
+    queues
+        .create_queue()
+        .queue_name(name)
+        .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())
+        .attributes(QueueAttributeName::VisibilityTimeout, visibility)
+        .send()
+        .await
+        .unwrap();
+}

@@ -1,0 +1,19 @@
+//! The whole system, from a file that is put to what 3Rivers has made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod bad_input;
+mod cost;
+mod end_to_end;
+mod faults;
+mod leases;
+mod refunds;
+mod retries;
+mod sweeper;
+mod twice;
