@@ -1,0 +1,166 @@
+//! `weir-bench`: how fast, how large and how costly the service is.
+//!
+//! Each benchmark is measured in this process or in a child of it, never against anything outside
+//! the machine. Nothing here passes or fails: a table tells whether an aim was met, and
+//! `target/bench.json` keeps the figures, merged with those of benchmarks that were not run. Only
+//! a benchmark that could not be measured is an error.
+#![allow(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "measurements are rounded when they are shown; none of them is money"
+)]
+
+mod child;
+mod machine;
+mod measure;
+mod reader;
+mod sample;
+mod settle;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use weir_runtime::Clock;
+
+use child::Role;
+use measure::{Aim, Measure, Spec, Values};
+
+/// Measures the reader and the whole service, and writes the figures to a file.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// What to measure: names, or what they begin with, such as `reader`. Everything by default.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// The file that keeps the figures of every benchmark.
+    #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
+    out: PathBuf,
+    /// A folder for scratch data; it is emptied.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    scratch: PathBuf,
+    /// Details in the file that is settled.
+    #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
+    details: u32,
+    /// Is told what to do by its parent.
+    #[arg(long, hide = true)]
+    child: Option<Role>,
+}
+
+/// What a benchmark is given.
+struct Setting {
+    clock: Clock,
+    scratch: PathBuf,
+    details: u32,
+}
+
+/// Some figures that are measured together.
+struct Benchmark {
+    measures: &'static [Spec],
+    run: fn(&Setting) -> anyhow::Result<Values>,
+}
+
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark {
+        measures: &[
+            Spec::new("reader.mb_per_s", "MB/s", Aim::None),
+            Spec::new("reader.keep_xml_mb_per_s", "MB/s", Aim::None),
+            Spec::new("reader.bare_mb_per_s", "MB/s", Aim::None),
+            Spec::new("reader.ratio_to_bare", "", Aim::AtLeast(0.5)),
+        ],
+        run: reader::speed,
+    },
+    Benchmark {
+        measures: &[Spec::new("reader.peak_mb_1gb", "MB", Aim::Below(256.0))],
+        run: reader::memory,
+    },
+    Benchmark {
+        measures: &[
+            Spec::new("settle.details_per_s", "1/s", Aim::AtLeast(1_500.0)),
+            Spec::new("settle.split_details_per_s", "1/s", Aim::None),
+            Spec::new("settle.cpu_ms_per_detail", "ms", Aim::None),
+            Spec::new("settle.peak_mb", "MB", Aim::None),
+        ],
+        run: settle::speed,
+    },
+    Benchmark {
+        measures: &[
+            Spec::new("settle.write_units_per_detail", "units", Aim::AtMost(15.0)),
+            Spec::new("settle.read_units_per_detail", "units", Aim::None),
+        ],
+        run: settle::units,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let setting = Setting {
+        clock: Clock::system(),
+        scratch: arguments.scratch.clone(),
+        details: arguments.details,
+    };
+    let done = match arguments.child {
+        Some(role) => child::run(role, &setting).map(|()| true),
+        None => run(&arguments, &setting),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "weir-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what was asked for; `false` when some of it could not be measured.
+fn run(arguments: &Arguments, setting: &Setting) -> anyhow::Result<bool> {
+    let chosen = |spec: &Spec| {
+        let named = |name: &String| spec.name.starts_with(name.as_str());
+        arguments.names.is_empty() || arguments.names.iter().any(named)
+    };
+    if !BENCHMARKS
+        .iter()
+        .flat_map(|b| b.measures)
+        .any(|spec| chosen(spec))
+    {
+        let known: Vec<_> = BENCHMARKS.iter().flat_map(|b| b.measures).collect();
+        let known: Vec<_> = known.iter().map(|spec| spec.name).collect();
+        anyhow::bail!("nothing is called that; there are: {}", known.join(", "));
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", machine::description())?;
+    let mut measured = Vec::new();
+    let mut all = true;
+    for benchmark in BENCHMARKS {
+        if !benchmark.measures.iter().any(chosen) {
+            continue;
+        }
+        let busy = machine::BusyMeter::start();
+        match (benchmark.run)(setting) {
+            Ok(values) => {
+                let specs = benchmark.measures.iter().copied();
+                let found: Vec<_> = specs
+                    .filter_map(|spec| Some(Measure::new(spec, *values.get(spec.name)?)))
+                    .collect();
+                measure::keep(&arguments.out, &found)?;
+                measured.extend(found);
+            }
+            Err(error) => {
+                all = false;
+                let name = benchmark.measures.first().map_or("", |spec| spec.name);
+                writeln!(io::stderr(), "{name} could not be measured: {error:#}")?;
+            }
+        }
+        if let Some(others) = busy.others_cores() {
+            let name = benchmark.measures.first().map_or("", |spec| spec.name);
+            writeln!(
+                out,
+                "while measuring {name}, others kept {others:.1} cores busy"
+            )?;
+        }
+    }
+    writeln!(out, "{}", measure::table(&measured))?;
+    Ok(all)
+}
