@@ -7,11 +7,12 @@ use crate::system::BUCKET;
 
 /// What a local 3Rivers may take, and how soon things are tried again: all much shorter than in a
 /// deployment, because a person is waiting. Leases outlive the functions' own time all the same.
-const LOCAL: [(&str, &str); 7] = [
+const LOCAL: [(&str, &str); 8] = [
     ("WEIR_CALL_TIMEOUT", "4"),
     ("WEIR_LEASE", "12"),
     ("WEIR_RETRY_FIRST", "1"),
     ("WEIR_RETRY_MAX", "30"),
+    ("WEIR_CHARGE_WAIT", "60"),
     ("WEIR_SWEEP_QUIET", "5"),
     ("WEIR_SWEEP_QUIET_BEHIND_QUEUE", "60"),
     ("WEIR_THREE_RIVERS_API_KEY", "local-three-rivers-key"),
