@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use weir_domain::ObjectIdentity;
+use weir_domain::{BatchId, ObjectIdentity};
 use weir_local::demo;
 use weir_local::embedded::{
     ACCESS_KEY_ID, Dynamodb, ObjectCreated, Outside, QueueCounts, REGION, S3, S3Options,
@@ -79,7 +80,8 @@ pub struct Parts {
     s3: S3,
     sqs: Sqs,
     created: mpsc::Receiver<ObjectCreated>,
-    folder: TempDir,
+    tables: aws_sdk_dynamodb::Client,
+    _folder: TempDir,
 }
 
 impl Parts {
@@ -137,7 +139,8 @@ impl Parts {
             s3,
             sqs,
             created,
-            folder,
+            tables: clients.dynamodb,
+            _folder: folder,
         }
     }
 
@@ -183,9 +186,22 @@ impl Parts {
         s3_event(&self.created.recv().await.unwrap())
     }
 
-    /// Where the objects lie.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+    /// Makes a batch what it was before it was ended: open, whatever its counters.
+    pub async fn reopen(&self, batch: BatchId) {
+        let table = format!("{}batches", self.names.table_prefix);
+        let value = |text: &str| AttributeValue::S(text.to_owned());
+        self.tables
+            .update_item()
+            .table_name(table)
+            .key("id", value(&batch.to_string()))
+            .update_expression("SET #status = :open_status, #open = :open REMOVE processed_at")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":open_status", value("Unprocessed"))
+            .expression_attribute_values(":open", value("open"))
+            .send()
+            .await
+            .unwrap();
     }
 }
 

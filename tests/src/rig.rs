@@ -15,9 +15,10 @@ use weir_settlement::credentials::Credentials;
 use weir_settlement::process::{ProcessError, ProcessOptions, Processor};
 use weir_settlement::sweep::{SweepOptions, Sweeper, Swept};
 use weir_settlement::upload::{Progress, Uploader};
-use weir_store::{Batch, Detail, DetailsMessage, File, Store};
+use weir_store::{Batch, Detail, DetailsMessage, File, Lease, LeaseOutcome, LeaseState, Store};
 use weir_three_rivers::{ApiKey, BreakerOptions, Breakers, Client, ClientOptions};
 
+use crate::delivery::sqs_event;
 use crate::laws::{self, Books};
 use crate::parts::{Network, Parts};
 use crate::platform::API_KEY;
@@ -50,16 +51,15 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Parts on which nothing has happened, and functions with usual settings but for a short call
-    /// timeout.
+    /// Parts on which nothing has happened, and functions with the usual settings.
     pub async fn start() -> Self {
-        Self::with(Settings::default()).await
+        Self::with(Settings::default(), 1).await
     }
 
-    /// The same with other settings.
-    pub async fn with(settings: Settings) -> Self {
+    /// The same with other settings, and time that passes `times` times as fast.
+    pub async fn with(settings: Settings, times: u32) -> Self {
         let network = Network::new();
-        let parts = Parts::start(&network, 1, 1).await;
+        let parts = Parts::start(&network, 1, times).await;
         Self::on(parts, settings, network.aws).await
     }
 
@@ -151,6 +151,23 @@ impl Rig {
         }
     }
 
+    /// Hands the upload function whatever can be received of its queue, until there is nothing.
+    pub async fn upload_messages(&self) {
+        let url = &self.parts.names.uploads_queue;
+        loop {
+            let received = receive(&self.parts.queues, url).await;
+            if received.is_empty() {
+                return;
+            }
+            let messages: Vec<_> = received.iter().collect();
+            let answer = self.upload_event(sqs_event(&messages)).await;
+            assert_eq!(answer["batchItemFailures"], serde_json::json!([]));
+            for message in messages {
+                delete(&self.parts.queues, url, message).await;
+            }
+        }
+    }
+
     /// Processes one message.
     pub async fn process(&self, message: &DetailsMessage) -> Result<(), ProcessError> {
         let processor = &self.process.processor;
@@ -204,6 +221,36 @@ impl Rig {
         let line = LineNumber::new(line).unwrap();
         let detail = self.parts.store.detail(&batch.place(), line).await;
         detail.unwrap().unwrap()
+    }
+
+    /// Changes a detail as somebody else might have, outside of any function.
+    pub async fn change(
+        &self,
+        file: FileId,
+        ordinal: u16,
+        line: u32,
+        change: impl FnOnce(&mut LeaseState),
+    ) {
+        let batch = self.batch(file, ordinal).await;
+        let mut lease = Lease::of(&self.detail(file, ordinal, line).await);
+        change(&mut lease.after);
+        let answers = self
+            .parts
+            .store
+            .change_leases(&batch.place(), &[lease])
+            .await;
+        assert_eq!(answers, [LeaseOutcome::Taken]);
+    }
+
+    /// How many requests 3Rivers has had, whatever became of them.
+    pub fn requests(&self) -> u64 {
+        self.parts.simulator.summary().requests
+    }
+
+    /// What 3Rivers does wrong from now on, as JSON.
+    pub fn set_faults(&self, faults: Value) {
+        let faults = serde_json::from_value(faults).unwrap();
+        self.parts.simulator.set_faults(faults).unwrap();
     }
 
     /// The statuses of all details of a file, batch by batch.

@@ -72,6 +72,8 @@ async fn a_file_cut_off_anywhere_never_creates_a_batch() {
     const CUTS: usize = 40;
     let rig = Rig::start().await;
     let (whole, _) = text::generated("CUT", 3, 2, 12, 0);
+    // What stands after the last tag is no part of what it says.
+    let whole = whole.trim_ascii_end();
     for cut in 0..CUTS {
         // Among them nothing at all, and all but the last byte.
         let length = cut * (whole.len() - 1) / (CUTS - 1);
@@ -79,7 +81,7 @@ async fn a_file_cut_off_anywhere_never_creates_a_batch() {
         let file = rig.take(&name, whole[..length].to_vec()).await;
         rig.assert_nothing_of(file).await;
     }
-    let file = rig.take("whole.xml", whole).await;
+    let file = rig.take("whole.xml", whole.to_vec()).await;
     assert_eq!(rig.file(file).await.status, FileStatus::Processed);
 }
 

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::float_arithmetic,
     missing_docs,
     reason = "tests"
 )]

@@ -1,1 +1,168 @@
-//! x
+//! What nothing is working on is found, and nothing else is disturbed.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use weir_domain::{BatchStatus, DetailStatus, FileStatus};
+use weir_tests::parts::{DETAILS, UPLOADS};
+use weir_tests::rig::{Rig, Settings, correlation};
+use weir_tests::text;
+
+/// After how long something counts as standing still.
+const QUIET: Duration = Duration::from_mins(3);
+
+#[tokio::test]
+async fn details_whose_messages_were_lost_are_woken_once_they_stand_still() {
+    let rig = Rig::start().await;
+    let (bytes, contents) = text::generated("LOST", 2, 2, 60, 20);
+    let file = rig.take("lost.xml", bytes).await;
+    assert!(!rig.messages().await.is_empty());
+    rig.parts.timeline.jump(QUIET / 2);
+    assert_eq!(rig.sweep().await.details, 0);
+    rig.parts.timeline.jump(QUIET / 2);
+    let swept = rig.sweep().await;
+    assert_eq!(swept.details, contents.charges + contents.refunds);
+    assert!(swept.complete);
+    // Another sweep wakes them once more, which sends nothing twice.
+    rig.sweep().await;
+    rig.settle().await;
+    rig.audit(&[file]).await;
+    let summary = rig.parts.simulator.summary();
+    assert_eq!((summary.charges, summary.replays), (contents.charges, 0));
+}
+
+#[tokio::test]
+async fn while_the_queue_is_long_a_quiet_batch_is_left_to_its_messages() {
+    let mut settings = Settings::default();
+    settings.sweep.queue_long = 2;
+    let rig = Rig::with(settings, 1).await;
+    let (bytes, _) = text::generated("LONG", 2, 1, 75, 0);
+    let file = rig.take("long.xml", bytes).await;
+    assert!(rig.parts.counts(DETAILS).ready >= 2);
+    rig.parts.timeline.jump(QUIET);
+    assert_eq!(rig.sweep().await.details, 0);
+    rig.parts.timeline.jump(Duration::from_hours(1));
+    assert_eq!(rig.sweep().await.details, 75);
+    rig.settle().await;
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_detail_of_a_worker_that_died_is_woken_when_its_lease_is_over() {
+    let rig = Rig::start().await;
+    let records = [text::charge("SO-1", "1.00"), text::charge("SO-2", "2.00")];
+    let file = rig.take("died.xml", text::one_batch("B-1", &records)).await;
+    rig.messages().await;
+    let until = rig.parts.timeline.now() + TimeDelta::minutes(10);
+    rig.change(file, 1, 1, |lease| {
+        lease.lease_until = Some(until);
+        lease.attempted_at = Some(until - TimeDelta::minutes(10));
+    })
+    .await;
+    rig.parts.timeline.jump(QUIET);
+    assert_eq!(rig.sweep().await.details, 1);
+    rig.settle().await;
+    assert_eq!(
+        rig.detail(file, 1, 1).await.status,
+        DetailStatus::Unprocessed
+    );
+    rig.parts.timeline.jump(Duration::from_mins(10));
+    assert_eq!(rig.sweep().await.details, 1);
+    rig.settle().await;
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_detail_that_is_due_later_than_a_queue_can_hold_is_woken_in_time() {
+    let rig = Rig::start().await;
+    let file = rig
+        .take(
+            "later.xml",
+            text::one_batch("B-1", &[text::charge("SO-1", "1.00")]),
+        )
+        .await;
+    let next = rig.parts.timeline.now() + TimeDelta::hours(1);
+    rig.change(file, 1, 1, |lease| lease.next_attempt_at = Some(next))
+        .await;
+    rig.settle().await;
+    assert_eq!(rig.requests(), 0);
+    rig.parts.timeline.jump(Duration::from_mins(59));
+    assert_eq!(rig.sweep().await.details, 0);
+    rig.parts.timeline.jump(Duration::from_mins(1));
+    assert_eq!(rig.sweep().await.details, 1);
+    rig.settle().await;
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_done_but_was_not_ended_is_ended() {
+    let rig = Rig::start().await;
+    let records = [
+        text::charge("SO-1", "1.00"),
+        text::wrong_charge("SO-2", "1.00"),
+    ];
+    let file = rig
+        .take("ended.xml", text::one_batch("B-1", &records))
+        .await;
+    rig.settle().await;
+    assert_eq!(rig.batch(file, 1).await.status, BatchStatus::Error);
+    // As it was just before its last worker ended it.
+    rig.parts.reopen(rig.batch(file, 1).await.id).await;
+    assert_eq!(rig.batch(file, 1).await.status, BatchStatus::Unprocessed);
+    rig.parts.timeline.jump(QUIET);
+    let swept = rig.sweep().await;
+    assert_eq!((swept.batches_completed, swept.details), (1, 0));
+    assert_eq!(rig.batch(file, 1).await.status, BatchStatus::Error);
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_file_whose_event_was_lost_is_taken() {
+    let rig = Rig::start().await;
+    let bytes = text::one_batch("B-1", &[text::charge("SO-1", "1.00")]);
+    let object = rig.parts.put("stored.xml", bytes).await;
+    let uploader = &rig.upload.uploader;
+    let file = uploader.register(object, &correlation()).await.unwrap().id;
+    assert_eq!(rig.sweep().await.files, 0);
+    rig.parts.timeline.jump(QUIET);
+    assert_eq!(rig.sweep().await.files, 1);
+    assert_eq!(rig.parts.counts(UPLOADS).ready, 1);
+    rig.upload_messages().await;
+    assert_eq!(rig.file(file).await.status, FileStatus::Processed);
+    rig.settle().await;
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_works_on_is_left_alone_until_the_lease_is_over() {
+    let rig = Rig::start().await;
+    let bytes = text::one_batch("B-1", &[text::charge("SO-1", "1.00")]);
+    let object = rig.parts.put("leased.xml", bytes).await;
+    let uploader = &rig.upload.uploader;
+    let mut file = uploader.register(object, &correlation()).await.unwrap();
+    file.lease_until = Some(rig.parts.timeline.now() + TimeDelta::minutes(10));
+    rig.parts.store.save_file(&mut file).await.unwrap();
+    rig.parts.timeline.jump(QUIET);
+    assert_eq!(rig.sweep().await.files, 0);
+    rig.parts.timeline.jump(Duration::from_mins(10));
+    assert_eq!(rig.sweep().await.files, 1);
+    rig.upload_messages().await;
+    rig.settle().await;
+    rig.audit(&[file.id]).await;
+}
+
+#[tokio::test]
+async fn where_nothing_stands_still_a_sweep_does_nothing() {
+    let rig = Rig::start().await;
+    let (bytes, _) = text::generated("DONE", 2, 2, 30, 10);
+    let file = rig.take("done.xml", bytes).await;
+    rig.settle().await;
+    rig.parts.timeline.jump(Duration::from_hours(24));
+    let swept = rig.sweep().await;
+    assert_eq!(
+        (swept.files, swept.details, swept.batches_completed),
+        (0, 0, 0)
+    );
+    assert_eq!(rig.parts.counts(DETAILS).ready, 0);
+    rig.audit(&[file]).await;
+}
