@@ -1,0 +1,35 @@
+# Every command that a person needs. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt build bench clean-data
+
+# Where `make run` keeps everything.
+DATA ?= .weir
+
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Start the system and settle a sample; FILE=… one's own file, ONCE=1 end when it is done
+	@DATA='$(DATA)' FILE='$(FILE)' ONCE='$(ONCE)' bash scripts/run.sh
+
+test: ## Every check and every test
+	@bash scripts/test.sh
+
+lint: ## Format, lints and documentation, without a warning
+	@bash scripts/lint.sh
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+build: ## Release binaries; the Lambda packages come with the deployment
+	@cargo build --release --workspace --bins
+
+bench: ## Every benchmark; prints a table and writes target/bench.json
+	@cargo run --quiet --profile bench-local --package weir-bench
+
+clean-data: ## Forget everything that `make run` has kept
+	@if [ -f '$(DATA)/pid' ] && kill -0 "$$(cat '$(DATA)/pid')" 2>/dev/null; then \
+	    echo "process $$(cat '$(DATA)/pid') runs on $(DATA): end it first" >&2; exit 1; fi
+	@if [ -e '$(DATA)' ] && [ ! -f '$(DATA)/ready.json' ]; then \
+	    echo '$(DATA) is no folder of make run: it stays' >&2; exit 1; fi
+	@rm -rf '$(DATA)'

@@ -1,0 +1,58 @@
+# What the scripts share. Written for bash 3.2, which macOS has.
+#
+# Sourced, never run. Expects to be sourced from the repository's root.
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+
+# The one command that brings a missing tool, on the kind of machine this is.
+install_command() {
+    if [ "$(uname -s)" = Darwin ]; then
+        case $1 in
+            cargo) say "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env" ;;
+            cc) say 'xcode-select --install' ;;
+            *) say "brew install $1" ;;
+        esac
+    else
+        case $1 in
+            cargo) say "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env" ;;
+            cc) say 'sudo apt-get install -y build-essential' ;;
+            *) say "sudo apt-get install -y $1" ;;
+        esac
+    fi
+}
+
+# Ends the script, with a line for each, when one of the tools is missing or cargo is too old.
+require_tools() {
+    local tool missing=0
+    for tool in "$@"; do
+        if ! command -v "$tool" >/dev/null 2>&1; then
+            printf '%s is missing: %s\n' "$tool" "$(install_command "$tool")" >&2
+            missing=1
+        fi
+    done
+    [ "$missing" = 0 ] || exit 1
+    local wanted had
+    wanted=$(sed -n 's/^rust-version = "\([0-9]*\)\.\([0-9]*\)"/\1 \2/p' Cargo.toml)
+    had=$(cargo --version | sed -n 's/^cargo \([0-9]*\)\.\([0-9]*\)\..*/\1 \2/p')
+    # shellcheck disable=SC2086 # two words each
+    set -- $wanted $had
+    if [ "$#" = 4 ] && { [ "$3" -lt "$1" ] || { [ "$3" = "$1" ] && [ "$4" -lt "$2" ]; }; }; then
+        fail "cargo $3.$4 is too old, $1.$2 is needed: $(install_command cargo)"
+    fi
+}
+
+# Where cargo puts what it builds with the dev profile.
+debug_dir() { say "${CARGO_TARGET_DIR:-target}/debug"; }
+
+# The value of a text field of a one-line JSON object on standard input.
+json_text() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p" | head -n 1; }
+
+# Runs a step, and says how long it took.
+step() {
+    local name=$1 begun=$SECONDS
+    shift
+    printf '\n== %s: %s\n' "$name" "$*"
+    "$@"
+    printf '== %s: %s s\n' "$name" "$((SECONDS - begun))"
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Every check and every test. The tests come last, so that the last lines say how they ended.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/lib.sh
+
+require_tools cargo cc
+if ! cargo nextest --version >/dev/null 2>&1; then
+    say 'cargo-nextest is missing; building it takes some minutes, once.'
+    step 'cargo-nextest' cargo install cargo-nextest --locked --version '^0.9'
+fi
+profile=default
+if [ -n "${CI:-}" ]; then
+    profile=ci
+fi
+begun=$SECONDS
+bash scripts/lint.sh
+step 'build the tests' cargo nextest run --workspace --no-run
+say
+say "All checks and builds took $((SECONDS - begun)) s; now the tests."
+cargo nextest run --workspace --profile "$profile"
