@@ -5,7 +5,6 @@
 //! batch detail and over all keys, how often something was made: that is what [`Summary::duplicates`]
 //! tells, and no caller can hide it by choosing its keys badly.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -15,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use weir_domain::Currency;
 
+use crate::books::Books;
 use crate::check::{ChargeFacts, RefundFacts};
 use crate::journal::{Entry, Journal, JournalError, Made};
 use crate::reply::{Problem, Reply};
@@ -64,43 +63,6 @@ pub(crate) struct Create<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-#[derive(Debug)]
-struct Charge {
-    account: Uuid,
-    seller_id: Uuid,
-    buyer_id: Uuid,
-    currency: Currency,
-    total: i64,
-    refunded: i64,
-    body: Bytes,
-    refunds: Vec<Uuid>,
-}
-
-#[derive(Debug)]
-struct Refund {
-    account: Uuid,
-    body: Bytes,
-}
-
-/// The first answer under a key.
-#[derive(Debug)]
-struct Kept {
-    request: Uuid,
-    status: StatusCode,
-    body: Bytes,
-}
-
-/// The parts of a made resource that the ledger needs, read back from a journal.
-#[derive(Deserialize)]
-struct Resource {
-    id: Uuid,
-    seller_id: Uuid,
-    buyer_id: Uuid,
-    currency: Currency,
-    total_amount: i64,
-    charge_id: Option<Uuid>,
-}
-
 /// The ledger.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -109,25 +71,18 @@ pub(crate) struct Ledger {
     books: Books,
 }
 
-#[derive(Debug, Default)]
-struct Books {
-    charges: HashMap<Uuid, Charge>,
-    charges_in_order: Vec<Uuid>,
-    refunds: HashMap<Uuid, Refund>,
-    refunds_in_order: Vec<Uuid>,
-    kept: HashMap<String, Kept>,
-    made_by_detail: HashMap<Uuid, u64>,
-    duplicates: u64,
-    requests: u64,
-    replays: u64,
-}
-
 impl Ledger {
     /// An empty ledger, or the one that the file holds.
     pub(crate) fn open(seed: u64, state_file: Option<&Path>) -> Result<Self, JournalError> {
         let mut books = Books::default();
         let journal = state_file
-            .map(|path| Journal::open(path, |entry| books.take(&entry)))
+            .map(|path| {
+                Journal::open(path, |entry| {
+                    let change = books.check(&entry)?;
+                    books.take(entry, change);
+                    Ok(())
+                })
+            })
             .transpose()?;
         Ok(Self {
             seed,
@@ -265,7 +220,8 @@ impl Ledger {
         ))
     }
 
-    /// Writes the answer down, then takes it into the books.
+    /// Writes the answer down, then takes it into the books. What the books refuse is not written
+    /// down: a journal with such a line in it could never be opened again.
     fn keep(
         &mut self,
         create: &Create<'_>,
@@ -285,10 +241,12 @@ impl Ledger {
             replays: self.books.replays,
             body: RawValue::from_string(body.to_owned()).map_err(|error| error.to_string())?,
         };
+        let change = self.books.check(&entry)?;
         if let Some(journal) = &mut self.journal {
             journal.append(&entry).map_err(|error| error.to_string())?;
         }
-        self.books.take(&entry)
+        self.books.take(entry, change);
+        Ok(())
     }
 
     /// The same seed and key give the same id.
@@ -342,70 +300,6 @@ impl Ledger {
                 .skip(skip)
                 .take(take),
         )
-    }
-}
-
-impl Books {
-    /// Takes in what was decided.
-    fn take(&mut self, entry: &Entry) -> Result<(), String> {
-        let status = StatusCode::from_u16(entry.status).map_err(|error| error.to_string())?;
-        let body = Bytes::copy_from_slice(entry.body.get().as_bytes());
-        if entry.made != Made::Nothing {
-            let resource: Resource =
-                serde_json::from_str(entry.body.get()).map_err(|error| error.to_string())?;
-            self.take_resource(entry, &resource, &body)?;
-        }
-        let kept = Kept {
-            request: entry.request,
-            status,
-            body,
-        };
-        self.kept.insert(entry.key.clone(), kept);
-        self.requests = self.requests.max(entry.requests);
-        self.replays = self.replays.max(entry.replays);
-        Ok(())
-    }
-
-    fn take_resource(
-        &mut self,
-        entry: &Entry,
-        resource: &Resource,
-        body: &Bytes,
-    ) -> Result<(), String> {
-        let id = resource.id;
-        if let Some(charge_id) = resource.charge_id {
-            let charge = self.charges.get_mut(&charge_id);
-            let charge = charge.ok_or("a refund of an unknown charge")?;
-            charge.refunded = charge.refunded.saturating_add(resource.total_amount);
-            charge.refunds.push(id);
-            let refund = Refund {
-                account: entry.account,
-                body: body.clone(),
-            };
-            self.refunds.insert(id, refund);
-            self.refunds_in_order.push(id);
-        } else {
-            let charge = Charge {
-                account: entry.account,
-                seller_id: resource.seller_id,
-                buyer_id: resource.buyer_id,
-                currency: resource.currency,
-                total: resource.total_amount,
-                refunded: 0,
-                body: body.clone(),
-                refunds: Vec::new(),
-            };
-            self.charges.insert(id, charge);
-            self.charges_in_order.push(id);
-        }
-        if let Some(detail) = entry.detail {
-            let made = self.made_by_detail.entry(detail).or_default();
-            *made = made.saturating_add(1);
-            if *made == 2 {
-                self.duplicates = self.duplicates.saturating_add(1);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@
 //!
 //! Refused is any address that is not on the loopback.
 
+mod books;
 mod check;
 mod faults;
 mod handler;

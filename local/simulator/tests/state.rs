@@ -95,6 +95,41 @@ async fn an_answer_with_line_ends_in_it_is_kept_byte_by_byte() {
 }
 
 #[tokio::test]
+async fn a_charge_with_the_fields_of_a_refund_is_a_charge_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.jsonl");
+    let (platform, caller) = start(with_state(&path)).await;
+    let first = caller.charge("k1", &charge_body(500)).await;
+    let foreign = [
+        json!(first.id()),
+        json!("33333333-0000-4000-8000-000000000009"),
+        json!("no id"),
+        json!(null),
+    ];
+    let mut answers = Vec::new();
+    for (index, charge_id) in foreign.into_iter().enumerate() {
+        let mut body = charge_body(500);
+        body["charge_id"] = charge_id;
+        let answer = caller.charge(&format!("foreign-{index}"), &body).await;
+        assert_eq!(answer.status, 201, "{body}");
+        answers.push((body, answer));
+    }
+    let before = platform.summary();
+    assert_eq!((before.charges, before.refunds), (5, 0));
+    // Nothing of the first charge is taken up by them.
+    assert_eq!(caller.refund("k2", &first.id(), 500).await.status, 201);
+    platform.stop().await;
+
+    let (platform, caller) = start(with_state(&path)).await;
+    let after = platform.summary();
+    assert_eq!((after.charges, after.refunds), (5, 1));
+    for (index, (body, answer)) in answers.iter().enumerate() {
+        let again = caller.charge(&format!("foreign-{index}"), body).await;
+        assert_eq!(again.body, answer.body);
+    }
+}
+
+#[tokio::test]
 async fn a_reset_is_kept_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.jsonl");
