@@ -81,6 +81,7 @@ impl Rig {
         let sweeper = Sweeper {
             store: store.clone(),
             clock: clock.clone(),
+            random: parts.random.clone(),
             metrics,
             options: settings.sweep.clone(),
         };

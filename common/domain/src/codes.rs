@@ -51,6 +51,10 @@ codes! {
     RetriesExhausted = "bcs.retries_exhausted",
     /// The charge that a refund belongs to was not settled in time.
     ChargeNotSettled = "bcs.charge_not_settled",
+    /// The charge that a refund names was made for another seller.
+    ChargeOfOtherSeller = "bcs.charge_of_other_seller",
+    /// The charge that a refund names is in another currency.
+    ChargeInOtherCurrency = "bcs.charge_in_other_currency",
     /// A call was begun, its outcome was never seen, and its key is no longer surely valid.
     OutcomeUnknown = "bcs.outcome_unknown",
     /// 3Rivers said yes with a body that is not the documented resource.

@@ -22,6 +22,13 @@ use crate::{
 pub const CONTROL_LINE_SKU: &str = "ADJ";
 /// The `sku` of the one line of a transaction that states none.
 const WHOLE_LINE_SKU: &str = "TOTAL";
+/// Metadata names that a file cannot set: its items of such a name are kept in the XML alone.
+const RESERVED_NAMES: [&str; 4] = [
+    "batch_detail_id",
+    "vehicle_odometer",
+    "vehicle_identification_number",
+    "vehicle_unit_number",
+];
 /// How far a stated subtotal may be off, and the total for each line, in minor units.
 const TOLERANCE_MINOR: i64 = 1;
 
@@ -255,12 +262,15 @@ fn charge_body(
         charge.currency,
         &charge.order_number,
     )?;
+    // Names that Weir writes itself stay its own: people look a detail up by them.
+    let foreign = |name: &str| !RESERVED_NAMES.contains(&name);
     let mut metadata = vehicle_metadata(charge.vehicle.as_ref());
     metadata.push(entry("batch_detail_id", detail_id.to_string()));
     metadata.extend(
         charge
             .metadata
             .iter()
+            .filter(|m| foreign(m.name.as_str()))
             .map(|m| entry(m.name.as_str(), m.value.to_string())),
     );
     Ok(ChargeBody {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use weir_domain::{BatchStatus, LineNumber};
-use weir_runtime::{Clock, Metric, Metrics, Reader};
-use weir_store::{Batch, Detail, DetailsMessage, File, SHARD_BLOCK_LINES, Store};
+use weir_domain::{BatchId, BatchStatus, FileId, FileStatus, LineNumber};
+use weir_runtime::{Clock, Metric, Metrics, Random, Reader};
+use weir_store::{Batch, Detail, DetailsMessage, Store, StoreError};
 
 use crate::TimeLimit;
-use crate::upload::{UploadError, Uploader, is_given_up};
+use crate::upload::{UploadError, Uploader, patience};
 
 /// Lines read at a time of a batch: whole shards of most batches.
 const LINES_AT_A_TIME: u32 = 10_000;
@@ -74,35 +74,42 @@ pub struct Sweeper {
     pub store: Store,
     /// Time.
     pub clock: Clock,
+    /// Where a run begins.
+    pub random: Random,
     /// Counts.
     pub metrics: Metrics,
     /// When something counts as standing still.
     pub options: SweepOptions,
 }
 
+/// Why nothing could be swept at all.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("what is open could not be listed: {0}")]
+pub struct SweepError(#[from] StoreError);
+
 impl Sweeper {
-    /// Looks at everything that is open, as far as time allows.
-    pub async fn sweep(&self, limit: &TimeLimit) -> Result<Swept, UploadError> {
+    /// Looks at everything that is open, as far as time allows. What cannot be read is logged and
+    /// passed over: it must not keep the rest waiting.
+    pub async fn sweep(&self, limit: &TimeLimit) -> Result<Swept, SweepError> {
         let mut swept = Swept::default();
-        let complete = self.sweep_files(&mut swept, limit).await?
-            && self.sweep_batches(&mut swept, limit).await?;
-        swept.complete = complete;
-        self.metrics.count(
-            Metric::Swept,
-            swept.files + swept.details + swept.batches_completed,
-        );
-        if swept.files + swept.details + swept.batches_completed > 0 || !complete {
+        let files = self.sweep_files(&mut swept, limit).await;
+        let batches = self.sweep_batches(&mut swept, limit).await;
+        let (files, batches) = (files?, batches?);
+        swept.complete = files && batches;
+        let count = swept.files + swept.details + swept.batches_completed;
+        self.metrics.count(Metric::Swept, count);
+        if !swept.complete {
+            tracing::error!(
+                ?swept,
+                "there was no time to look at everything that is open"
+            );
+        } else if count > 0 {
             tracing::info!(?swept, "swept");
         }
         Ok(swept)
     }
 
-    async fn sweep_files(&self, swept: &mut Swept, limit: &TimeLimit) -> Result<bool, UploadError> {
-        let uploader = Uploader {
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-        };
+    async fn sweep_files(&self, swept: &mut Swept, limit: &TimeLimit) -> Result<bool, SweepError> {
         let mut after = None;
         loop {
             let ids = self.store.open_files(after).await?;
@@ -114,21 +121,32 @@ impl Sweeper {
                 if !limit.allows(TIME_KEPT) {
                     return Ok(false);
                 }
-                let Some(file) = self.store.file(id).await? else {
-                    continue;
-                };
-                if self.file_stands_still(&file) {
-                    uploader.wake(&file).await?;
-                    swept.files += 1;
+                match self.sweep_file(id).await {
+                    Ok(woken) => swept.files += u64::from(woken),
+                    Err(error) => tracing::error!(file_id = %id, %error, "a file was not swept"),
                 }
             }
         }
     }
 
-    fn file_stands_still(&self, file: &File) -> bool {
-        let now = self.clock.now();
-        let leased = file.lease_until.is_some_and(|until| until > now);
-        !leased && !is_given_up(file) && self.is_quiet(file.updated_at, self.options.quiet)
+    async fn sweep_file(&self, id: FileId) -> Result<bool, UploadError> {
+        let uploader = Uploader {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let Some(file) = self.store.file(id).await? else {
+            return Ok(false);
+        };
+        let leased = file
+            .lease_until
+            .is_some_and(|until| until > self.clock.now());
+        let quiet = self.options.quiet.saturating_mul(patience(&file));
+        if leased || !self.is_quiet(file.updated_at, quiet) {
+            return Ok(false);
+        }
+        uploader.wake(&file).await?;
+        Ok(true)
     }
 
     fn is_quiet(&self, since: DateTime<Utc>, quiet: Duration) -> bool {
@@ -140,50 +158,64 @@ impl Sweeper {
         &self,
         swept: &mut Swept,
         limit: &TimeLimit,
-    ) -> Result<bool, UploadError> {
-        let queued = self.store.details_queue_length().await?;
-        let quiet = if queued >= self.options.queue_long {
+    ) -> Result<bool, SweepError> {
+        let quiet = if self.store.details_queue_length().await? >= self.options.queue_long {
             self.options.quiet_behind_queue
         } else {
             self.options.quiet
         };
         let mut after = None;
         loop {
-            let ids = self.store.open_batches(after).await?;
+            let mut ids = self.store.open_batches(after).await?;
             after = ids.last().copied();
             if ids.is_empty() {
                 return Ok(true);
             }
+            // Each run begins elsewhere, so that where time runs out it is not always the same
+            // ones that go without.
+            let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+            ids.rotate_left(usize::try_from(self.random.below(count)).unwrap_or(0));
             for id in ids {
                 if !limit.allows(TIME_KEPT) {
                     return Ok(false);
                 }
-                let Some(batch) = self.store.batch(id).await? else {
-                    continue;
-                };
-                if batch.status != BatchStatus::Unprocessed
-                    || !self.is_quiet(batch.updated_at, quiet)
-                {
-                    continue;
-                }
-                if batch.counters.unprocessed == 0 {
-                    let completed = self.store.complete_batch(&batch, self.clock.now()).await?;
-                    swept.batches_completed += u64::from(completed);
-                } else if self.may_wake(&batch).await? {
-                    swept.details += self.wake_details(&batch).await?;
+                if let Err(error) = self.sweep_batch(id, quiet, swept, limit).await {
+                    tracing::error!(batch_id = %id, %error, "a batch was not swept");
                 }
             }
         }
     }
 
-    /// A batch whose file is not on the queue yet is the upload's business.
-    async fn may_wake(&self, batch: &Batch) -> Result<bool, UploadError> {
-        let file = self.store.file(batch.id.file()).await?;
-        Ok(file.is_some_and(|file| file.status == weir_domain::FileStatus::Processed))
+    async fn sweep_batch(
+        &self,
+        id: BatchId,
+        quiet: Duration,
+        swept: &mut Swept,
+        limit: &TimeLimit,
+    ) -> Result<(), StoreError> {
+        let Some(batch) = self.store.batch(id).await? else {
+            return Ok(());
+        };
+        if batch.status != BatchStatus::Unprocessed || !self.is_quiet(batch.updated_at, quiet) {
+            return Ok(());
+        }
+        if batch.counters.unprocessed == 0 {
+            let completed = self.store.complete_batch(&batch, self.clock.now()).await?;
+            swept.batches_completed += u64::from(completed);
+        } else if self.may_wake(&batch).await? {
+            swept.details += self.wake_details(&batch, limit).await?;
+        }
+        Ok(())
     }
 
-    /// Wakes what is due of a batch.
-    async fn wake_details(&self, batch: &Batch) -> Result<u64, UploadError> {
+    /// A batch whose file is not on the queue yet is the upload's business.
+    async fn may_wake(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let file = self.store.file(batch.id.file()).await?;
+        Ok(file.is_some_and(|file| file.status == FileStatus::Processed))
+    }
+
+    /// Wakes what is due of a batch, as far as time allows.
+    async fn wake_details(&self, batch: &Batch, limit: &TimeLimit) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let group = batch
@@ -192,7 +224,7 @@ impl Sweeper {
             .unwrap_or_default();
         let mut woken = 0;
         let mut first = 1;
-        while first <= last {
+        while first <= last && limit.allows(TIME_KEPT) {
             let to = first.saturating_add(LINES_AT_A_TIME - 1).min(last);
             let (Ok(from), Ok(until)) = (LineNumber::new(first), LineNumber::new(to)) else {
                 break;
@@ -207,23 +239,14 @@ impl Sweeper {
                 .map(Detail::line)
                 .collect();
             woken += due.len() as u64;
-            let messages: Vec<_> = due
-                .chunk_by(|a, b| block(*a) == block(*b))
-                .map(|lines| {
-                    let lines = lines.to_vec();
-                    let message = DetailsMessage::new(batch.id, lines, &batch.correlation_id);
-                    (message, Duration::ZERO)
-                })
+            let messages: Vec<_> = DetailsMessage::for_lines(batch.id, &due, &batch.correlation_id)
+                .map(|message| (message, Duration::ZERO))
                 .collect();
             self.store.send_details(&group, &messages).await?;
             first = to.saturating_add(1);
         }
         Ok(woken)
     }
-}
-
-fn block(line: LineNumber) -> u32 {
-    (line.get() - 1) / SHARD_BLOCK_LINES
 }
 
 /// Whether nothing keeps a detail from being sent now.

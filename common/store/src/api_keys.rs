@@ -113,9 +113,14 @@ impl Store {
             client_id: read.opt_id("client_id")?,
             program_id: read.opt_id("program_id")?,
             seller_id: read.opt_id("seller_id")?,
-            expires_at: read
-                .opt_number("expires_at")?
-                .and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+            // A time that cannot be read must not become "never".
+            expires_at: match read.opt_number("expires_at")? {
+                None => None,
+                Some(seconds) => Some(
+                    DateTime::from_timestamp(seconds, 0)
+                        .ok_or_else(|| read.corrupt("expires_at"))?,
+                ),
+            },
         }))
     }
 }

@@ -17,9 +17,6 @@ use crate::{DetailPlace, Store, StoreError};
 
 /// What stands in the sparse `open` index.
 const OPEN: &str = "open";
-/// A header as long as this is kept with the batch; a longer one would make every change of the
-/// counters cost more, and is cut.
-const HEADER_BYTES_MAX: usize = 64 << 10;
 
 /// A batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +106,7 @@ impl Batch {
     }
 
     fn to_item(&self) -> Result<Item, StoreError> {
-        let header = self.header_xml.as_bytes();
-        let header = compress(header.get(..HEADER_BYTES_MAX).unwrap_or(header))
+        let header = compress(self.header_xml.as_bytes())
             .ok_or_else(|| unavailable("write a batch", "its header cannot be compressed"))?;
         let open = self.status == BatchStatus::Unprocessed;
         Ok(Writer::default()

@@ -68,6 +68,8 @@ pub struct File {
     pub lease_until: Option<DateTime<Utc>>,
     /// Readings that failed and were begun again.
     pub retry_count: u32,
+    /// Times in a row that somebody began to work on it without getting any further.
+    pub stalled_count: u32,
     /// How many batches it holds, once that is known.
     pub batch_count: u32,
     /// How many details it holds, once that is known.
@@ -85,6 +87,17 @@ pub struct File {
 }
 
 impl File {
+    /// Whether an item is the very one that was written, times being kept to the millisecond.
+    fn is_same_write(&self, written: &Self) -> bool {
+        let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
+        self.version == written.version
+            && self.status == written.status
+            && self.stage == written.stage
+            && self.checkpoint == written.checkpoint
+            && millis(self.lease_until) == millis(written.lease_until)
+            && millis(Some(self.updated_at)) == millis(Some(written.updated_at))
+    }
+
     fn to_item(&self) -> Result<Item, StoreError> {
         let open = matches!(self.status, FileStatus::Stored | FileStatus::Processing);
         let checkpoint = match &self.checkpoint {
@@ -116,6 +129,7 @@ impl File {
             .with_some("checkpoint", checkpoint.map(bytes))
             .with_some("lease_until", self.lease_until.map(time))
             .with("retry_count", number(self.retry_count))
+            .with("stalled_count", number(self.stalled_count))
             .with("batch_count", number(self.batch_count))
             .with("detail_count", number(self.detail_count))
             .with_some("error_log", self.error_log.as_ref().map(text))
@@ -163,6 +177,7 @@ impl File {
             checkpoint,
             lease_until: read.opt_time("lease_until")?,
             retry_count: read.number("retry_count")?,
+            stalled_count: read.number("stalled_count")?,
             batch_count: read.number("batch_count")?,
             detail_count: read.number("detail_count")?,
             error_log: read.opt_text("error_log")?.map(str::to_owned),
@@ -208,22 +223,33 @@ impl Store {
     }
 
     /// Writes a file as it has become and adds one to its version; [`StoreError::Conflict`] when
-    /// somebody else wrote it since.
+    /// somebody else wrote it since. Unless it succeeds, `file` stays at the version it has.
     pub async fn save_file(&self, file: &mut File) -> Result<(), StoreError> {
-        let read_version = file.version;
-        file.version += 1;
+        let mut written = file.clone();
+        written.version += 1;
         let answer = self
             .dynamodb()
             .put_item()
             .table_name(self.names.table(&FILES))
-            .set_item(Some(file.to_item()?))
+            .set_item(Some(written.to_item()?))
             .condition_expression("version = :read")
-            .expression_attribute_values(":read", number(read_version))
+            .expression_attribute_values(":read", number(file.version))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(sorted("write a file"))?;
-        self.capacity.wrote(answer.consumed_capacity());
+            .map_err(sorted("write a file"));
+        match answer {
+            Ok(answer) => self.capacity.wrote(answer.consumed_capacity()),
+            // The first try may have taken effect and only its answer been lost.
+            Err(conflict @ StoreError::Conflict { .. }) => {
+                let stored = self.file(file.id).await?;
+                if !stored.is_some_and(|stored| stored.is_same_write(&written)) {
+                    return Err(conflict);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        *file = written;
         Ok(())
     }
 

@@ -38,10 +38,10 @@ pub use details::{
 };
 pub use error::StoreError;
 pub use files::{File, Stage};
-pub use lookups::OrderEntry;
+pub use lookups::Side;
 pub use names::Names;
 pub use objects::ObjectReader;
-pub use queues::{DetailsMessage, UploadContinuation};
+pub use queues::{DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{Client, Customer, Program, Seller};
 pub use tables::{Index, Key, KeyKind, TABLES, Table};
 pub use write::PutBuffer;

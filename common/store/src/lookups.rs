@@ -2,7 +2,7 @@
 //!
 //! | key | target | for |
 //! | --- | --- | --- |
-//! | `order#<seller>#…` | `<created ms>#<detail id>` | details by order number, the latest last |
+//! | `order#<seller>#<type>#…` | `<created ms>#<detail id>` | charges, or refunds, by order number, the latest last |
 //! | `charge#<charge id>` | `<detail id>` | the charge's detail and those of its refunds |
 //! | `batch#<seller>#<number>` | `claim` | the one batch of a seller with that number |
 //!
@@ -27,35 +27,42 @@ use crate::{Detail, PutBuffer, Store, StoreError};
 /// Order numbers longer than this are hashed: a partition key holds at most 2 048 bytes, and an
 /// order number may have 3 296.
 const PLAIN_BYTES_MAX: usize = 256;
+/// Most charges that are looked at for a refund.
+const CHARGES_MAX: i32 = 20;
 
-fn order_key(seller: SellerId, order_number: &str) -> String {
+fn order_key(seller: SellerId, kind: TransactionType, order_number: &str) -> String {
     if order_number.len() <= PLAIN_BYTES_MAX {
-        return format!("order#{seller}#={order_number}");
+        return format!("order#{seller}#{kind}#={order_number}");
     }
     let hash = Sha256::digest(order_number.as_bytes());
-    let mut key = format!("order#{seller}#~");
+    let mut key = format!("order#{seller}#{kind}#~");
     for byte in hash {
         let _ = write!(key, "{byte:02x}");
     }
     key
 }
 
-pub(crate) fn order_item(seller: SellerId, order_number: &str, detail: &Detail) -> Item {
+/// Where a detail stands among those with its order number.
+fn order_target(detail: &Detail) -> String {
     let created = detail.created_at.timestamp_millis();
+    format!("{created:013}#{}", detail.id)
+}
+
+pub(crate) fn order_item(seller: SellerId, order_number: &str, detail: &Detail) -> Item {
+    let key = order_key(seller, detail.transaction_type, order_number);
     Writer::default()
-        .with("key", text(order_key(seller, order_number)))
-        .with("target", text(format!("{created:013}#{}", detail.id)))
-        .with("type", text(detail.transaction_type.name()))
+        .with("key", text(key))
+        .with("target", text(order_target(detail)))
         .finish()
 }
 
-/// An entry under an order number.
+/// Which side of a refund charges are looked for on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrderEntry {
-    /// The detail.
-    pub detail: DetailId,
-    /// Charge or refund.
-    pub transaction_type: TransactionType,
+pub enum Side {
+    /// Charges made before it: in earlier files, or on earlier lines.
+    Before,
+    /// Charges made after it.
+    After,
 }
 
 impl PutBuffer {
@@ -74,41 +81,60 @@ impl PutBuffer {
 }
 
 impl Store {
-    /// The seller's latest charge with an order number.
-    pub async fn latest_charge_of_order(
+    /// The seller's charges with a refund's order number on one side of it, the latest first; at
+    /// most twenty of them.
+    pub async fn charges_of_order(
         &self,
         seller: SellerId,
-        order_number: &str,
-    ) -> Result<Option<DetailId>, StoreError> {
-        let mut start: Option<Item> = None;
-        loop {
-            let answer = self
-                .dynamodb()
-                .query()
-                .table_name(self.names.table(&LOOKUPS))
-                .key_condition_expression("#key = :key")
-                .expression_attribute_names("#key", "key")
-                .expression_attribute_values(":key", text(order_key(seller, order_number)))
-                .scan_index_forward(false)
-                .consistent_read(true)
-                .limit(10)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(sorted("look up an order"))?;
-            self.capacity.read(answer.consumed_capacity());
-            for item in answer.items() {
-                let entry = order_entry(item)?;
-                if entry.transaction_type == TransactionType::Charge {
-                    return Ok(Some(entry.detail));
-                }
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(None);
-            }
-        }
+        refund: &Detail,
+        side: Side,
+    ) -> Result<Vec<DetailId>, StoreError> {
+        let order_number = refund.order_number.as_deref().unwrap_or_default();
+        let key = order_key(seller, TransactionType::Charge, order_number);
+        let condition = match side {
+            Side::Before => "#key = :key AND target < :refund",
+            Side::After => "#key = :key AND target > :refund",
+        };
+        let answer = self
+            .dynamodb()
+            .query()
+            .table_name(self.names.table(&LOOKUPS))
+            .key_condition_expression(condition)
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":key", text(key))
+            .expression_attribute_values(":refund", text(order_target(refund)))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(CHARGES_MAX)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("look up an order"))?;
+        self.capacity.read(answer.consumed_capacity());
+        answer.items().iter().map(order_target_of).collect()
+    }
+
+    /// The detail that made a charge, when it was made here.
+    pub async fn detail_of_charge(&self, charge: ChargeId) -> Result<Option<DetailId>, StoreError> {
+        let answer = self
+            .dynamodb()
+            .query()
+            .table_name(self.names.table(&LOOKUPS))
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":key", text(format!("charge#{charge}")))
+            .consistent_read(true)
+            .limit(1)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("look up a charge"))?;
+        self.capacity.read(answer.consumed_capacity());
+        let Some(item) = answer.items().first() else {
+            return Ok(None);
+        };
+        let read = Reader::new(LOOKUPS.name, format!("charge#{charge}"), item);
+        read.parsed("target").map(Some)
     }
 
     /// Claims a batch number for a batch: `None` when it is this batch's now or was already,
@@ -158,19 +184,16 @@ impl Store {
     }
 }
 
-fn order_entry(item: &Item) -> Result<OrderEntry, StoreError> {
+fn order_target_of(item: &Item) -> Result<DetailId, StoreError> {
     let key = item
         .get("key")
         .and_then(|value: &AttributeValue| value.as_s().ok());
     let read = Reader::new(LOOKUPS.name, key.cloned().unwrap_or_default(), item);
-    let target = read.text("target")?;
-    let (_, id) = target
+    let (_, id) = read
+        .text("target")?
         .split_once('#')
         .ok_or_else(|| read.corrupt("target"))?;
-    Ok(OrderEntry {
-        detail: id.parse().map_err(|_| read.corrupt("target"))?,
-        transaction_type: read.parsed("type")?,
-    })
+    id.parse().map_err(|_| read.corrupt("target"))
 }
 
 #[cfg(test)]
@@ -182,18 +205,21 @@ mod tests {
     fn a_key_fits_its_2048_bytes_for_the_longest_order_number() {
         let seller = SellerId::try_from(Uuid::from_u128(7)).unwrap();
         for length in [1, PLAIN_BYTES_MAX - 1, PLAIN_BYTES_MAX, PLAIN_BYTES_MAX + 1] {
-            assert!(order_key(seller, &"x".repeat(length)).len() <= 2_048);
+            assert!(order_key(seller, TransactionType::Charge, &"x".repeat(length)).len() <= 2_048);
         }
         let longest = "\u{10ffff}".repeat(824);
-        assert!(order_key(seller, &longest).len() <= 2_048);
+        assert!(order_key(seller, TransactionType::Charge, &longest).len() <= 2_048);
     }
 
     #[test]
     fn a_plain_number_never_meets_a_hashed_one() {
         let seller = SellerId::try_from(Uuid::from_u128(7)).unwrap();
-        let hashed = order_key(seller, &"x".repeat(300));
+        let hashed = order_key(seller, TransactionType::Charge, &"x".repeat(300));
         let (_, hash) = hashed.split_once('~').unwrap();
-        assert_ne!(order_key(seller, hash), hashed);
-        assert_ne!(order_key(seller, &format!("~{hash}")), hashed);
+        assert_ne!(order_key(seller, TransactionType::Charge, hash), hashed);
+        assert_ne!(
+            order_key(seller, TransactionType::Charge, &format!("~{hash}")),
+            hashed
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::{Store, StoreError};
 /// Most messages in one request.
 const MESSAGES_PER_REQUEST: usize = 10;
 /// The longest that SQS holds a message back.
-pub(crate) const DELAY_MAX: Duration = Duration::from_mins(15);
+pub const DELAY_MAX: Duration = Duration::from_mins(15);
 
 /// Wakes some details of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,19 @@ impl DetailsMessage {
     pub const VERSION: u32 = 1;
     /// Most lines in a message: what one transaction can record.
     pub const LINES_MAX: usize = crate::SHARD_BLOCK_LINES as usize;
+
+    /// The messages that wake some lines, given in order: lines that lie together in a shard travel
+    /// together.
+    pub fn for_lines<'a>(
+        batch_id: BatchId,
+        lines: &'a [LineNumber],
+        correlation_id: &'a str,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let block = |line: &LineNumber| (line.get() - 1) / crate::SHARD_BLOCK_LINES;
+        lines
+            .chunk_by(move |a, b| block(a) == block(b))
+            .map(move |lines| Self::new(batch_id, lines.to_vec(), correlation_id))
+    }
 
     /// A message of the present version.
     pub fn new(batch_id: BatchId, lines: Vec<LineNumber>, correlation_id: &str) -> Self {
@@ -113,21 +126,30 @@ impl Store {
         Ok(())
     }
 
-    /// About how many messages of the details queue are there to be received.
+    /// About how many messages the details queue holds: waiting, held back or being worked on.
     pub async fn details_queue_length(&self) -> Result<u64, StoreError> {
+        const OPERATION: &str = "measure the details queue";
+        let counted = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
         let answer = self
             .clients
             .sqs
             .get_queue_attributes()
             .queue_url(&self.names.details_queue)
-            .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
+            .set_attribute_names(Some(counted.to_vec()))
             .send()
             .await
-            .map_err(sorted("measure the details queue"))?;
-        let length = answer
-            .attributes()
-            .and_then(|all| all.get(&QueueAttributeName::ApproximateNumberOfMessages))
-            .and_then(|text| text.parse().ok());
-        length.ok_or_else(|| unavailable("measure the details queue", "no number was given"))
+            .map_err(sorted(OPERATION))?;
+        let mut length = 0_u64;
+        for name in &counted {
+            let count = answer
+                .attributes()
+                .and_then(|all| all.get(name)?.parse::<u64>().ok());
+            length += count.ok_or_else(|| unavailable(OPERATION, "a number is missing"))?;
+        }
+        Ok(length)
     }
 }

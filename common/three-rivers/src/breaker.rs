@@ -231,6 +231,18 @@ impl Breaker {
         })
     }
 
+    /// Until when nothing passes, if that is so now. Asks nothing of the breaker: no probe is begun.
+    pub fn wait_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let state = self.lock();
+        let asked = state.asked.map(|pause| pause.after_set_back(now).until);
+        let phase = match &state.phase {
+            Phase::Closed { .. } => None,
+            Phase::Open(pause) => Some(pause.after_set_back(now).until),
+            Phase::Probing => Some(Pause::new(now, PROBE_WAIT).until),
+        };
+        asked.max(phase).filter(|until| now < *until)
+    }
+
     /// Lets nothing through for `wait` from now, as the platform asked. A shorter one changes nothing.
     pub fn pause_for(&self, now: DateTime<Utc>, wait: Duration) {
         let pause = Pause::new(now, wait);

@@ -3,7 +3,6 @@
 //! A call never fails: whatever goes wrong is an [`Answer`]. The client holds no credentials: each
 //! call brings its own, as every seller has some.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 use weir_domain::{BuyerId, ChargeId, RefundId, TransactionType};
+use weir_runtime::http::is_private;
 use weir_runtime::{Clock, CorrelationId, Http, HttpError, HttpRequest, HttpResponse, Url};
 
 use crate::answer::Answer;
@@ -98,8 +98,7 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ClientOptionsError> {
         let base_url = options.base_url;
-        if base_url.scheme() != "https" && !(base_url.scheme() == "http" && is_loopback(&base_url))
-        {
+        if !is_private(&base_url) {
             return Err(ClientOptionsError::NotSecure);
         }
         let has_more = !base_url.username().is_empty()
@@ -284,15 +283,4 @@ fn headers(credentials: &ApiKey, call: &Call, correlation_id: &CorrelationId) ->
         headers.insert(IDEMPOTENCY_KEY, call.idempotency_key.clone()?);
     }
     Some(headers)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

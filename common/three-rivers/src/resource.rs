@@ -50,8 +50,15 @@ pub struct CreateRequest {
 /// What an answer has to repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
-    Charge { total: Amount, currency: Currency },
-    Refund { total: Amount, charge: ChargeId },
+    Charge {
+        total: Amount,
+        currency: Currency,
+    },
+    Refund {
+        total: Amount,
+        charge: ChargeId,
+        currency: Option<Currency>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -88,10 +95,21 @@ impl CreateRequest {
                 Sent::Refund {
                     total: read.total_amount,
                     charge: read.charge_id,
+                    currency: None,
                 }
             }
         };
         Ok(Self { body, sent })
+    }
+
+    /// The same, with the currency that a refund is meant in: its body names none, as 3Rivers takes
+    /// it from the charge, so the answer has to repeat it. A charge's is in its body.
+    #[must_use]
+    pub fn in_currency(mut self, meant: Option<Currency>) -> Self {
+        if let Sent::Refund { currency, .. } = &mut self.sent {
+            *currency = meant;
+        }
+        self
     }
 
     /// Charge or refund.
@@ -116,10 +134,17 @@ impl CreateRequest {
                 same("currency", &made.currency, &currency)?;
                 Ok(Created::Charge { charge: made.id })
             }
-            Sent::Refund { total, charge } => {
+            Sent::Refund {
+                total,
+                charge,
+                currency,
+            } => {
                 let made: MadeRefund = object(body)?;
                 same("total_amount", &made.total_amount, &total)?;
                 same("charge_id", &made.charge_id, &charge)?;
+                if let (Some(made), Some(meant)) = (made.currency, currency) {
+                    same("currency", &made, &meant)?;
+                }
                 Ok(Created::Refund {
                     refund: made.id,
                     charge,
@@ -188,6 +213,8 @@ struct MadeRefund {
     #[serde(rename = "status")]
     _status: RefundStatus,
     total_amount: Amount,
+    #[serde(default)]
+    currency: Option<Currency>,
     charge_id: ChargeId,
 }
 

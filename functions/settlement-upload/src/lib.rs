@@ -88,6 +88,8 @@ pub async fn handle(state: &State, event: Value, deadline: Deadline) -> Result<V
         work_on_all(state, event::read(&event)?, &correlation_id, &limit).await?;
         return Ok(Value::Null);
     }
+    let records = decode(event)?;
+    register_all(state, &records).await;
     let state = state.clone();
     let handle_one = move |record: SqsRecord| {
         let (state, limit) = (state.clone(), limit.clone());
@@ -97,11 +99,26 @@ pub async fn handle(state: &State, event: Value, deadline: Deadline) -> Result<V
             work_on_all(&state, works, &record.correlation_id, &limit).await
         }
     };
-    Ok(
-        run_batch(decode(event)?, &deadline, FILES_AT_A_TIME, handle_one)
-            .await
-            .into_value(),
-    )
+    Ok(run_batch(records, &deadline, FILES_AT_A_TIME, handle_one)
+        .await
+        .into_value())
+}
+
+/// Makes every object of a batch known before work on the first begins: should time run out, the
+/// sweeper knows of the others. What fails here is tried again with its record.
+async fn register_all(state: &State, records: &[SqsRecord]) {
+    for record in records {
+        let works = serde_json::from_str(&record.body)
+            .ok()
+            .and_then(|body| event::read(&body).ok());
+        for work in works.unwrap_or_default() {
+            if let Work::Object(object) = work
+                && let Err(error) = registered(state, object, &record.correlation_id).await
+            {
+                tracing::warn!(%error, message_id = record.message_id, "a file is not known yet");
+            }
+        }
+    }
 }
 
 async fn work_on_all(

@@ -6,8 +6,7 @@ use serde_json::Value;
 use weir_lambda::{BuildError, Deadline, Parts};
 use weir_runtime::{AwsClients, AwsOptions, Clock, Reader};
 use weir_settlement::TimeLimit;
-use weir_settlement::sweep::{SweepOptions, Sweeper};
-use weir_settlement::upload::UploadError;
+use weir_settlement::sweep::{SweepError, SweepOptions, Sweeper};
 use weir_store::{Names, Store};
 
 /// What the function reads from its environment.
@@ -39,10 +38,16 @@ pub fn read(reader: &mut Reader) -> Settings {
 /// Builds the state.
 pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError> {
     let clients = AwsClients::new(&settings.aws).await;
-    let store = Store::new(clients, settings.names, parts.clock.clone(), parts.random);
+    let store = Store::new(
+        clients,
+        settings.names,
+        parts.clock.clone(),
+        parts.random.clone(),
+    );
     let sweeper = Sweeper {
         store,
         clock: parts.clock.clone(),
+        random: parts.random,
         metrics: parts.metrics,
         options: settings.options,
     };
@@ -53,11 +58,7 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
 }
 
 /// Sweeps once.
-pub async fn handle(
-    state: &State,
-    _event: Value,
-    deadline: Deadline,
-) -> Result<Value, UploadError> {
+pub async fn handle(state: &State, _event: Value, deadline: Deadline) -> Result<Value, SweepError> {
     let limit = TimeLimit::after(deadline.usable(), &state.clock);
     let swept = state.sweeper.sweep(&limit).await?;
     // A handful of numbers always has a JSON form.

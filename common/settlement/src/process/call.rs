@@ -38,32 +38,32 @@ pub(super) fn needs_charge(detail: &Detail, payload: &Payload) -> bool {
             .is_ok_and(|body| body.charge_id.is_none())
 }
 
-/// The body as it is sent: a refund gets the charge that was fixed with its lease.
+/// The body as it is sent: a refund gets the charge that was fixed with its lease. It is put into
+/// the stored text itself, so that every repeat, by whatever version of this code, sends the same
+/// bytes.
 fn body_of(detail: &Detail, payload: &Payload) -> String {
-    if needs_charge(detail, payload)
-        && let Ok(mut body) = serde_json::from_str::<RefundBody>(&payload.request)
-    {
-        body.charge_id = detail.charge_id;
-        if let Ok(body) = serde_json::to_string(&body) {
-            return body;
+    match (detail.charge_id, payload.request.strip_prefix('{')) {
+        (Some(charge), Some(rest)) if needs_charge(detail, payload) => {
+            format!("{{\"charge_id\":\"{charge}\",{rest}")
         }
+        _ => payload.request.clone(),
     }
-    payload.request.clone()
 }
 
 impl Processor {
     /// Sends one leased detail, within the bound on calls, the lease and the time limit.
     pub(super) async fn send(&self, group: &Group<'_>, leased: Leased) -> CallResult {
         let body = body_of(&leased.detail, &leased.payload);
+        let currency = leased.detail.currency;
         let request = match CreateRequest::new(leased.detail.transaction_type, body) {
-            Ok(request) => request,
+            Ok(request) => request.in_currency(currency),
             Err(error) => {
                 let ended = Ended::Malformed(error.to_string());
                 return self.outcome(group, leased, Vec::new(), ended);
             }
         };
         let key = IdempotencyKey::of(leased.detail.id, leased.detail.request_version);
-        let begun = self.clock.monotonic();
+        let mut begun = None;
         let mut pauses_left = QUICK_PAUSES;
         let mut calls = Vec::new();
         let mut may_have_acted = leased.attempted_before.is_some();
@@ -85,6 +85,7 @@ impl Processor {
                 Passage::Wait { .. } => break,
             };
             let at = self.clock.now();
+            let begun = *begun.get_or_insert_with(|| self.clock.monotonic());
             let answer = self
                 .platform
                 .create(group.key, &request, &key, group.correlation_id)
@@ -122,8 +123,13 @@ impl Processor {
         let lease_left = detail
             .lease_until
             .map_or(TimeDelta::zero(), |until| until - now);
-        let fits =
-            lease_left.to_std().is_ok_and(|left| left >= needed) && group.limit.allows(needed);
+        // Not with a key whose time has run out while the detail waited for its turn.
+        let key_usable = detail
+            .attempted_at
+            .is_none_or(|at| now - at < self.options.key_usable());
+        let fits = key_usable
+            && lease_left.to_std().is_ok_and(|left| left >= needed)
+            && group.limit.allows(needed);
         (!fits).then_some(now)
     }
 
@@ -143,6 +149,7 @@ fn released(leased: &Leased, until: DateTime<Utc>) -> CallResult {
     let mut lease = Lease::of(&leased.detail);
     lease.after.lease_until = None;
     lease.after.attempted_at = leased.attempted_before;
+    lease.after.next_attempt_at = Some(until);
     CallResult::Released {
         lease: Box::new(lease),
         until,
@@ -153,10 +160,11 @@ fn released(leased: &Leased, until: DateTime<Utc>) -> CallResult {
 fn acted_perhaps(answer: &Answer<Created>) -> bool {
     match &answer.meaning {
         Meaning::Transient(failure) => match failure.reason {
-            FailureReason::NotSent | FailureReason::TooManyRequests | FailureReason::NotReady => {
-                false
-            }
-            FailureReason::TimedOut | FailureReason::Cut | FailureReason::ServerError => true,
+            FailureReason::NotSent | FailureReason::TooManyRequests => false,
+            FailureReason::TimedOut
+            | FailureReason::Cut
+            | FailureReason::NotReady
+            | FailureReason::ServerError => true,
         },
         _ => false,
     }
@@ -196,8 +204,9 @@ fn call_record(at: DateTime<Utc>, detail: &Detail, answer: &Answer<Created>) -> 
     }
 }
 
-/// Most bytes of an answer that are kept: three of them, compressed or not, fit an item.
-const RESPONSE_KEPT_BYTES_MAX: usize = 100 << 10;
+/// Most bytes of an answer that are kept: three for each of 25 details, should nothing compress,
+/// stay within the 4 MB of a transaction.
+const RESPONSE_KEPT_BYTES_MAX: usize = 32 << 10;
 
 fn bounded(body: &str) -> String {
     let end = body.floor_char_boundary(RESPONSE_KEPT_BYTES_MAX);

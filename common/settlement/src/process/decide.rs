@@ -1,7 +1,7 @@
 //! What is to be done with a detail, from its state alone.
 
 use chrono::{DateTime, Utc};
-use weir_domain::ErrorCode;
+use weir_domain::{ChargeId, ErrorCode};
 use weir_store::Detail;
 
 use super::ProcessOptions;
@@ -29,6 +29,15 @@ pub(super) enum GaveUp {
     },
     /// The charge of a refund was not settled in time; in words, what was waited for.
     ChargeNotSettled(String),
+    /// The charge of a refund was made for another seller.
+    ChargeOfOtherSeller(ChargeId),
+    /// The charge of a refund is in another currency.
+    ChargeInOtherCurrency {
+        /// The charge's.
+        charge: &'static str,
+        /// The refund's.
+        refund: &'static str,
+    },
     /// It has gone through as many changes as can be counted.
     TooManyEvents,
 }
@@ -38,6 +47,8 @@ impl GaveUp {
         match self {
             Self::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
             Self::ChargeNotSettled(_) => ErrorCode::ChargeNotSettled,
+            Self::ChargeOfOtherSeller(_) => ErrorCode::ChargeOfOtherSeller,
+            Self::ChargeInOtherCurrency { .. } => ErrorCode::ChargeInOtherCurrency,
             Self::TooManyEvents => ErrorCode::RetriesExhausted,
         }
     }
@@ -52,6 +63,12 @@ impl GaveUp {
             Self::ChargeNotSettled(what) => {
                 format!("{what}; it waited too long: retry it once the charge is settled")
             }
+            Self::ChargeOfOtherSeller(charge) => format!(
+                "ChargeId {charge} was made for another seller: name a charge of the batch's own"
+            ),
+            Self::ChargeInOtherCurrency { charge, refund } => format!(
+                "the charge is in {charge}, the refund in {refund}: state the charge's currency"
+            ),
             Self::TooManyEvents => {
                 "it has gone through more changes than can be recorded: send it in a new file"
                     .to_owned()
@@ -71,7 +88,7 @@ pub(super) fn decide(detail: &Detail, now: DateTime<Utc>, options: &ProcessOptio
         return Decision::NotBefore(next);
     }
     if let Some(attempted_at) = detail.attempted_at
-        && now - attempted_at >= options.key_valid()
+        && now - attempted_at >= options.key_usable()
     {
         return Decision::GiveUp(GaveUp::OutcomeUnknown { attempted_at });
     }
@@ -132,7 +149,7 @@ mod tests {
     #[test]
     fn a_call_without_outcome_is_repeated_while_its_key_is_valid_and_never_after() {
         let second = TimeDelta::seconds(1);
-        let valid = TimeDelta::hours(24);
+        let valid = ProcessOptions::default().key_usable();
         let attempted = |at| decided(|detail| detail.attempted_at = Some(at));
         assert_eq!(attempted(now() - valid + second), Decision::Send);
         for at in [now() - valid, now() - valid - second] {

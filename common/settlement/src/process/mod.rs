@@ -15,6 +15,7 @@
 //! later one, and fails it only when its state could not be read or written.
 
 mod call;
+mod charge;
 mod decide;
 mod options;
 mod outcome;
@@ -24,25 +25,29 @@ mod wake;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
-use weir_domain::{ChargeId, LineNumber, SellerId};
+use weir_domain::{BatchId, BatchStatus, LineNumber, SellerId};
 use weir_runtime::{Clock, CorrelationId, Metric, Metrics, Random};
 use weir_store::{
     Batch, Detail, DetailsMessage, Lease, LeaseOutcome, Outcome, Payload, Store, StoreError,
 };
-use weir_three_rivers::{ApiKey, BreakerState, Breakers, Client};
+use weir_three_rivers::{ApiKey, Breakers, Client};
 
 use crate::TimeLimit;
 use crate::credentials::Credentials;
 use call::CallResult;
-use decide::{Decision, decide};
+use charge::ChargeOf;
+use decide::{Decision, GaveUp, decide};
 pub use options::ProcessOptions;
 use wake::Wakes;
 
 /// How long finished outcomes wait for others to share their transaction.
 const OUTCOMES_WAIT: Duration = Duration::from_millis(500);
+
+/// A message that comes earlier than this before its detail is due is not sent again.
+const EARLY_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// Why a message was not dealt with and is to come again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,6 +58,11 @@ pub enum ProcessError {
     /// A message for a batch that does not exist: it will end in the dead letters.
     #[error("there is no batch {0}")]
     NoBatch(weir_domain::BatchId),
+    /// Too little time is left of the invocation for a single call.
+    #[error(
+        "the invocation has too little time left for a call: it needs more than WEIR_CALL_TIMEOUT"
+    )]
+    NoTime,
     /// A message with no lines, or with too many.
     #[error("a message must name 1 to {max} lines, not {0}", max = DetailsMessage::LINES_MAX)]
     Lines(usize),
@@ -139,10 +149,12 @@ impl Processor {
             correlation_id,
             limit,
         };
+        // Without the time for one call, nothing but leases would come and go.
+        if !limit.allows(self.options.call_needs()) {
+            return Err(ProcessError::NoTime);
+        }
         let now = self.clock.now();
-        if let BreakerState::Open { until } = self.breakers.of(group.key).state()
-            && until > now
-        {
+        if let Some(until) = self.breakers.of(group.key).wait_until(now) {
             let mut wakes = Wakes::new(now);
             wakes.add_all(&message.lines, until);
             return Ok(self.send_wakes(&group, &wakes).await?);
@@ -163,6 +175,8 @@ impl Processor {
         for (line, (detail, payload)) in self.store.details_with_payloads(&place, lines).await? {
             match decide(&detail, now, &self.options) {
                 Decision::Nothing => {}
+                // Whoever put it off further has sent a later message, or left it to the sweeper.
+                Decision::NotBefore(until) if until - now > EARLY_MAX => {}
                 Decision::NotBefore(until) => wakes.add(line, until),
                 Decision::GiveUp(ended) => outcomes.push(self.give_up(group, detail, &ended, now)),
                 Decision::Send => {
@@ -171,17 +185,18 @@ impl Processor {
                 }
             }
         }
-        let (leased, not_leased) = self
+        let taken = self
             .take_leases(group, wanted, now, &mut wakes, &mut outcomes)
             .await?;
-        self.record_all(group, outcomes, &mut wakes).await?;
-        let settled = self.send_all(group, leased, &mut wakes).await;
-        // Wakes go out even when recording failed: they cost nothing and may save time.
+        // From here on every step runs, whatever became of the others: what is leased is sent.
+        let given_up = self.record_all(group, outcomes, &mut wakes).await;
+        let settled = self.send_all(group, taken.leased, &mut wakes).await;
         let woken = self.send_wakes(group, &wakes).await;
+        self.complete(group).await;
+        given_up?;
         settled?;
         woken?;
-        self.complete(group).await?;
-        not_leased
+        taken.failure.map_or(Ok(()), Err)
     }
 
     /// The payload of the version that is to be sent: mostly the first, which came with the detail.
@@ -202,7 +217,8 @@ impl Processor {
         Ok(payload.unwrap_or_default())
     }
 
-    /// Takes the leases of what is to be sent. A refund whose charge is not settled waits instead.
+    /// Takes the leases of what is to be sent. A refund whose charge is not settled waits instead,
+    /// and one that cannot be right is given up.
     async fn take_leases(
         &self,
         group: &Group<'_>,
@@ -210,23 +226,22 @@ impl Processor {
         now: DateTime<Utc>,
         wakes: &mut Wakes,
         outcomes: &mut Vec<Outcome>,
-    ) -> Result<(Vec<Leased>, Result<(), ProcessError>), ProcessError> {
-        let mut leases = Vec::with_capacity(wanted.len());
-        let mut details = Vec::with_capacity(wanted.len());
+    ) -> Result<Taken, ProcessError> {
+        let mut changes = Vec::with_capacity(wanted.len());
         for (detail, payload) in wanted {
             let mut lease = Lease::of(&detail);
             match self.charge_of(group, &detail, &payload).await? {
                 ChargeOf::NotNeeded => {}
                 ChargeOf::Settled(charge) => lease.after.charge_id = Some(charge),
+                ChargeOf::Wrong(why) => {
+                    outcomes.push(self.give_up(group, detail, &why, now));
+                    continue;
+                }
                 ChargeOf::Awaited(what) => {
                     let since = detail.waiting_since.unwrap_or(now);
                     if now - since >= self.options.charge_wait() {
-                        outcomes.push(self.give_up(
-                            group,
-                            detail,
-                            &decide::GaveUp::ChargeNotSettled(what),
-                            now,
-                        ));
+                        let why = GaveUp::ChargeNotSettled(what);
+                        outcomes.push(self.give_up(group, detail, &why, now));
                         continue;
                     }
                     let next = now + ProcessOptions::charge_pause(now - since);
@@ -234,51 +249,70 @@ impl Processor {
                     lease.after.next_attempt_at = Some(next);
                     lease.after.error_description = Some(what);
                     wakes.add(detail.line(), next);
-                    leases.push(lease);
-                    details.push(None);
+                    changes.push((lease, None));
                     continue;
                 }
             }
-            lease.after.lease_until = Some(now + self.options.lease());
+            // A little noise tells this lease from another of the same moment.
+            let noise = TimeDelta::from_std(self.random.jitter(Duration::from_secs(1)));
+            lease.after.lease_until =
+                Some(now + self.options.lease() + noise.unwrap_or(TimeDelta::zero()));
             lease.after.attempted_at = Some(detail.attempted_at.unwrap_or(now));
-            leases.push(lease);
-            details.push(Some((detail, payload)));
+            changes.push((lease, Some((detail, payload))));
         }
-        let answers = self
-            .store
-            .change_leases(&group.batch.place(), &leases)
-            .await;
-        Ok(sort_leases(answers, leases, details))
+        self.change_leases(group, changes).await
     }
 
-    /// Which charge a refund is of, if it must be known before sending.
-    async fn charge_of(
+    async fn change_leases(
         &self,
         group: &Group<'_>,
-        detail: &Detail,
-        payload: &Payload,
-    ) -> Result<ChargeOf, StoreError> {
-        if detail.charge_id.is_some() || !call::needs_charge(detail, payload) {
-            return Ok(ChargeOf::NotNeeded);
+        changes: Vec<(Lease, Option<(Detail, Payload)>)>,
+    ) -> Result<Taken, ProcessError> {
+        let place = group.batch.place();
+        let leases: Vec<Lease> = changes.iter().map(|(lease, _)| lease.clone()).collect();
+        let answers = self.store.change_leases(&place, &leases).await;
+        let lost: Vec<LineNumber> = answers
+            .iter()
+            .zip(&leases)
+            .filter(|(answer, _)| **answer == LeaseOutcome::Lost)
+            .map(|(_, lease)| lease.line)
+            .collect();
+        // The answer of a first try may have been lost, and the repeat met what that had written.
+        let now = if lost.is_empty() {
+            Vec::new()
+        } else {
+            self.store.details(&place, &lost).await?
+        };
+        let mut taken = Taken {
+            leased: Vec::with_capacity(changes.len()),
+            failure: None,
+        };
+        let mut failed: (usize, Option<String>) = (0, None);
+        for (answer, (lease, detail)) in answers.into_iter().zip(changes) {
+            let ours = match answer {
+                LeaseOutcome::Taken => true,
+                LeaseOutcome::Lost => now.iter().any(|detail| lease.has_taken_effect(detail)),
+                LeaseOutcome::Failed(error) => {
+                    failed.0 += 1;
+                    failed.1.get_or_insert(error.to_string());
+                    false
+                }
+            };
+            // Of one that is not ours, whoever changed it takes care, or has cancelled it.
+            if let (true, Some((mut detail, payload))) = (ours, detail) {
+                let attempted_before = detail.attempted_at;
+                lease.apply(&mut detail);
+                taken.leased.push(Leased {
+                    detail,
+                    payload,
+                    attempted_before,
+                });
+            }
         }
-        let order = detail.order_number.as_deref().unwrap_or_default();
-        let awaited =
-            |why: &str| ChargeOf::Awaited(format!("waits for the charge of order {order}: {why}"));
-        let Some(charge) = self
-            .store
-            .latest_charge_of_order(group.seller, order)
-            .await?
-        else {
-            return Ok(awaited("the seller has sent none yet"));
-        };
-        let Some(place) = self.store.place_of(charge).await? else {
-            return Ok(awaited("its batch is being taken"));
-        };
-        let charge = self.store.detail(&place, charge.line()).await?;
-        Ok(match charge.and_then(|charge| charge.charge_id) {
-            Some(id) => ChargeOf::Settled(id),
-            None => awaited("it is not settled yet"),
-        })
+        if let (count, Some(reason)) = failed {
+            taken.failure = Some(ProcessError::NotLeased { count, reason });
+        }
+        Ok(taken)
     }
 
     /// Sends what is leased, and records outcomes as they come, several together.
@@ -294,6 +328,7 @@ impl Processor {
             .collect();
         let mut outcomes = Vec::new();
         let mut released = Vec::new();
+        let mut failure = None;
         loop {
             let next = if outcomes.is_empty() {
                 Ok(calls.next().await)
@@ -307,9 +342,12 @@ impl Processor {
                     released.push(*lease);
                 }
                 Ok(None) => break,
+                // A failure must not cost the calls that are under way their outcomes.
                 Err(_) => {
-                    self.record_all(group, std::mem::take(&mut outcomes), wakes)
-                        .await?;
+                    let together = std::mem::take(&mut outcomes);
+                    if let Err(error) = self.record_all(group, together, wakes).await {
+                        failure.get_or_insert(error);
+                    }
                 }
             }
         }
@@ -320,15 +358,22 @@ impl Processor {
                 .change_leases(&group.batch.place(), &released)
                 .await;
         }
-        self.record_all(group, outcomes, wakes).await
+        let recorded = self.record_all(group, outcomes, wakes).await;
+        failure.map_or(recorded, Err)
     }
 
-    /// Ends the batch when nothing of it is open any more.
-    async fn complete(&self, group: &Group<'_>) -> Result<(), ProcessError> {
-        let Some(batch) = self.store.batch(group.batch.id).await? else {
+    /// Ends the batch when nothing of it is open any more. Should it fail, the sweeper ends it.
+    async fn complete(&self, group: &Group<'_>) {
+        if let Err(error) = self.try_complete(group.batch.id).await {
+            tracing::warn!(batch_id = %group.batch.id, %error, "a batch could not be ended yet");
+        }
+    }
+
+    async fn try_complete(&self, id: BatchId) -> Result<(), StoreError> {
+        let Some(batch) = self.store.batch(id).await? else {
             return Ok(());
         };
-        if batch.status == weir_domain::BatchStatus::Unprocessed
+        if batch.status == BatchStatus::Unprocessed
             && batch.counters.unprocessed == 0
             && self.store.complete_batch(&batch, self.clock.now()).await?
         {
@@ -346,49 +391,9 @@ impl Processor {
     }
 }
 
-/// Whether a refund can be sent.
-enum ChargeOf {
-    /// It names its charge, or is no refund.
-    NotNeeded,
-    /// The charge it is of.
-    Settled(ChargeId),
-    /// There is none to be named yet; in words, what it waits for.
-    Awaited(String),
-}
-
-/// Sorts the answers to leases: what may be sent, and whether some could not be tried.
-fn sort_leases(
-    answers: Vec<LeaseOutcome>,
-    leases: Vec<Lease>,
-    details: Vec<Option<(Detail, Payload)>>,
-) -> (Vec<Leased>, Result<(), ProcessError>) {
-    let mut taken = Vec::with_capacity(details.len());
-    let mut failed: (usize, Option<String>) = (0, None);
-    for ((answer, lease), detail) in answers.into_iter().zip(leases).zip(details) {
-        match (answer, detail) {
-            (LeaseOutcome::Taken, Some((mut detail, payload))) => {
-                let attempted_before = detail.attempted_at;
-                lease.apply(&mut detail);
-                taken.push(Leased {
-                    detail,
-                    payload,
-                    attempted_before,
-                });
-            }
-            // Lost: whoever changed it since deals with it, or has cancelled it.
-            (LeaseOutcome::Taken, None) | (LeaseOutcome::Lost, _) => {}
-            (LeaseOutcome::Failed(error), _) => {
-                failed.0 += 1;
-                failed.1.get_or_insert(error.to_string());
-            }
-        }
-    }
-    let outcome = match failed {
-        (0, _) => Ok(()),
-        (count, reason) => Err(ProcessError::NotLeased {
-            count,
-            reason: reason.unwrap_or_default(),
-        }),
-    };
-    (taken, outcome)
+/// What came of taking leases.
+struct Taken {
+    leased: Vec<Leased>,
+    /// Set when some could not be tried: the message is to come again.
+    failure: Option<ProcessError>,
 }

@@ -14,7 +14,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 pub struct ProcessOptions {
     /// How long a call may take; what the platform's client is set to.
     pub call_timeout: Duration,
-    /// How long a lease lasts. More than two calls.
+    /// How long a lease lasts; at least 2 s more than a call.
     pub lease: Duration,
     /// How many attempts are made before a detail is given up. An attempt is up to three calls.
     pub attempts_max: u32,
@@ -81,8 +81,10 @@ impl ProcessOptions {
         delta(self.lease)
     }
 
-    pub(super) fn key_valid(&self) -> TimeDelta {
-        delta(self.key_valid)
+    /// For how long after its first call a key is used again: what is surely valid, less room for
+    /// a call to be made and for clocks to differ.
+    pub(super) fn key_usable(&self) -> TimeDelta {
+        delta(self.key_valid.saturating_sub(self.key_valid / 20))
     }
 
     pub(super) fn charge_wait(&self) -> TimeDelta {
@@ -113,6 +115,12 @@ fn delta(duration: Duration) -> TimeDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_not_used_for_the_last_twentieth_of_its_time() {
+        let usable = ProcessOptions::default().key_usable();
+        assert_eq!(usable, TimeDelta::minutes(24 * 60 - 72));
+    }
 
     #[test]
     fn the_pause_between_attempts_doubles_from_one_minute_to_one_hour() {

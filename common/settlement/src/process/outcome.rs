@@ -18,7 +18,10 @@ pub(super) enum Ended {
     Refused {
         code: String,
         message: String,
+        /// Whether it refused the credentials.
         credentials: bool,
+        /// Whether an earlier call may have made something, and this answer does not deny it.
+        may_have_acted: bool,
     },
     /// 3Rivers said something that it does not say.
     Unexpected(String),
@@ -37,10 +40,14 @@ pub(super) enum Ended {
 
 impl Ended {
     pub(super) fn of(answer: Answer<Created>, may_have_acted: bool) -> Self {
+        // Under one key a refusal of the request itself says that no earlier call made anything;
+        // one of the credentials, or of a key in use, does not.
+        let undecided = matches!(answer.http_status, Some(401 | 403 | 409));
         let refused = |refusal: weir_three_rivers::Refusal, credentials| Self::Refused {
             code: refusal.code,
             message: refusal.message,
             credentials,
+            may_have_acted: may_have_acted && undecided,
         };
         match answer.meaning {
             Meaning::Accepted(created) => Self::Accepted(created),
@@ -58,6 +65,9 @@ impl Ended {
         }
     }
 }
+
+/// What a person has to do before a detail is sent again.
+const LOOK_UP: &str = "look the detail up at 3Rivers before retrying it";
 
 /// An error's words, cut to what an item has room for.
 fn words(text: &str) -> String {
@@ -109,9 +119,13 @@ impl Processor {
         let event = match gave_up {
             GaveUp::OutcomeUnknown { .. } => {
                 self.metrics.count(Metric::OutcomeUnknown, 1);
+                tracing::error!(detail_id = %detail.id, "nobody knows what came of a detail");
                 DetailEvent::Rejected
             }
             GaveUp::ChargeNotSettled(_) => DetailEvent::WaitedTooLong,
+            GaveUp::ChargeOfOtherSeller(_) | GaveUp::ChargeInOtherCurrency { .. } => {
+                DetailEvent::Rejected
+            }
             GaveUp::TooManyEvents => DetailEvent::Exhausted,
         };
         self.event(group, detail, read_version, event, Vec::new(), now)
@@ -139,20 +153,29 @@ impl Processor {
                 code,
                 message,
                 credentials,
+                may_have_acted,
             } => {
                 if credentials {
                     self.metrics.count(Metric::CredentialsRefused, 1);
-                    tracing::error!(code, "3Rivers refused the credentials");
+                    tracing::error!(detail_id = %detail.id, code, "3Rivers refused the credentials");
                 }
-                set_error(detail, &code, &message, now);
+                if may_have_acted {
+                    let why = format!("{LOOK_UP}: an earlier call may have been taken; {message}");
+                    set_error(detail, &code, &why, now);
+                } else {
+                    detail.attempted_at = None;
+                    set_error(detail, &code, &message, now);
+                }
                 DetailEvent::Rejected
             }
             Ended::Unexpected(why) => {
-                let why = format!("{why}; look the detail up at 3Rivers before retrying it");
+                tracing::error!(detail_id = %detail.id, why, "3Rivers answered unexpectedly");
+                let why = format!("{LOOK_UP}: {why}");
                 set_error(detail, ErrorCode::UnexpectedResponse.code(), &why, now);
                 DetailEvent::Rejected
             }
             Ended::Malformed(why) => {
+                detail.attempted_at = attempted_before;
                 set_error(detail, ErrorCode::FormatInvalid.code(), &why, now);
                 DetailEvent::Rejected
             }
@@ -175,7 +198,15 @@ impl Processor {
                 }
                 detail.retry_count = failures;
                 let pause = self.options.retry_pause(failures, &self.random);
-                detail.next_attempt_at = Some(now + retry_after.unwrap_or(pause));
+                // Never before 3Rivers allows it, and not sooner than anybody else would come.
+                let wait = pause.max(retry_after.unwrap_or(TimeDelta::zero()));
+                // What may have been made is asked for again while its key is surely known.
+                let wait = if may_have_acted {
+                    wait.min(self.options.key_usable() / 4)
+                } else {
+                    wait
+                };
+                detail.next_attempt_at = Some(now + wait);
                 set_error(detail, &code, &message, now);
                 DetailEvent::Failed
             }

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use weir_domain::{DetailStatus, LineNumber};
-use weir_store::{CounterChange, Outcome, PutBuffer, StoreError};
+use weir_runtime::Metric;
+use weir_store::{CounterChange, Detail, Outcome, PutBuffer, StoreError};
 
 use super::{Group, ProcessError, Processor, Wakes};
 
 /// Most outcomes of one transaction.
 const TOGETHER_MAX: usize = 25;
 /// How often a transaction is tried.
-const TRIES_MAX: u32 = 8;
+const TRIES_MAX: u32 = 20;
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl Processor {
     /// Records outcomes, 25 a transaction, and notes who is to be woken later.
@@ -23,17 +26,23 @@ impl Processor {
         if outcomes.is_empty() {
             return Ok(());
         }
-        self.put_charges(&outcomes).await?;
+        // Only a hint: it must not keep what was charged from being recorded.
+        if let Err(error) = self.put_charges(&outcomes).await {
+            tracing::warn!(%error, "charges cannot be looked up by their id");
+        }
         for outcome in &outcomes {
             let detail = &outcome.event.detail;
             if let (DetailStatus::Retry, Some(next)) = (detail.status, detail.next_attempt_at) {
                 wakes.add(detail.line(), next);
             }
         }
+        let mut failure = None;
         for together in outcomes.chunks(TOGETHER_MAX) {
-            self.record(group, together.to_vec()).await?;
+            if let Err(error) = self.record(group, together.to_vec()).await {
+                failure.get_or_insert(error);
+            }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     /// The ways from charges to their details come first: one too many misleads nobody, as whoever
@@ -68,7 +77,9 @@ impl Processor {
             if attempt + 1 == TRIES_MAX {
                 return Err(error.into());
             }
-            let most = Duration::from_millis(20).saturating_mul(1 << attempt);
+            let most = Duration::from_millis(20)
+                .saturating_mul(1 << attempt)
+                .min(PAUSE_MAX);
             self.clock.sleep(self.random.jitter(most)).await;
             // The answer may have been lost and the transaction made; or a lease has been. Either
             // way the details tell.
@@ -91,15 +102,34 @@ impl Processor {
             .map(|outcome| outcome.event.detail.line())
             .collect();
         let now = self.store.details(&group.batch.place(), &lines).await?;
-        Ok(outcomes
-            .into_iter()
-            .filter(|outcome| {
-                let current = now
-                    .iter()
-                    .find(|detail| detail.id == outcome.event.detail.id);
-                current.is_some_and(|detail| detail.version == outcome.leased_version)
-            })
-            .collect())
+        let mut ours = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            let wanted = &outcome.event.detail;
+            match now.iter().find(|detail| detail.id == wanted.id) {
+                Some(detail) if detail.version == outcome.leased_version => ours.push(outcome),
+                Some(detail) if is_recorded(detail, wanted) => {}
+                current => self.note_lost(&outcome, current),
+            }
+        }
+        Ok(ours)
+    }
+
+    /// Somebody took the lease over, and what was seen here does not count. When that was a charge
+    /// or refund which they have not recorded, a person must know of it.
+    fn note_lost(&self, outcome: &Outcome, current: Option<&Detail>) {
+        let detail = &outcome.event.detail;
+        let is_known = current.is_some_and(|current| {
+            current.charge_id == detail.charge_id && current.refund_id == detail.refund_id
+        });
+        if detail.status == DetailStatus::Processed && !is_known {
+            self.metrics.count(Metric::OutcomeUnknown, 1);
+            tracing::error!(
+                detail_id = %detail.id,
+                charge_id = ?detail.charge_id,
+                refund_id = ?detail.refund_id,
+                "3Rivers took a detail that somebody else works on: see that it ends as Processed"
+            );
+        }
     }
 
     fn counter_change(&self, outcomes: &[Outcome]) -> CounterChange {
@@ -120,4 +150,13 @@ impl Processor {
         }
         change
     }
+}
+
+/// Whether a detail stands as an outcome left it.
+fn is_recorded(current: &Detail, outcome: &Detail) -> bool {
+    current.version >= outcome.version
+        && current.events >= outcome.events
+        && (current.version > outcome.version || current.status == outcome.status)
+        && current.charge_id == outcome.charge_id
+        && current.refund_id == outcome.refund_id
 }

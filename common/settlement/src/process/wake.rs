@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use weir_domain::LineNumber;
-use weir_store::{DetailsMessage, StoreError};
+use weir_store::{DELAY_MAX, DetailsMessage, StoreError};
 
 use super::{Group, Processor};
-
-/// The longest that a queue holds a message back; what is due later is woken by the sweeper.
-const AHEAD_MAX: Duration = Duration::from_mins(15);
 
 /// Details to be woken, each at its time.
 pub(super) struct Wakes {
@@ -30,7 +27,8 @@ impl Wakes {
 
     pub(super) fn add(&mut self, line: LineNumber, at: DateTime<Utc>) {
         let ahead = (at - self.now).to_std().unwrap_or_default();
-        if ahead <= AHEAD_MAX {
+        // What is due later than a queue holds a message back is woken by the sweeper.
+        if ahead <= DELAY_MAX {
             self.due.push((ahead, line));
         }
     }

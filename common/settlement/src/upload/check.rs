@@ -117,7 +117,7 @@ impl Uploader {
         let unknown = |program: ProgramId| {
             format!(
                 "the object's key names program {program} of client {}, which is not known: \
-                 upload the file again under the ids of an existing one",
+                 upload the file under the ids of an existing one",
                 scope.client_id
             )
         };

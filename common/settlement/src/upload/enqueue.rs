@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use weir_domain::{BatchOrdinal, BatchStatus, LineNumber};
-use weir_store::{Batch, DetailsMessage, File, SHARD_BLOCK_LINES};
+use weir_store::{Batch, DetailsMessage, File};
 
 use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, Uploader};
 use crate::TimeLimit;
@@ -44,7 +44,12 @@ impl Uploader {
             let last = (state.batch + BATCHES_AT_A_TIME - 1).min(file.batch_count);
             let from = BatchOrdinal::new(state.batch).map_err(inconsistent)?;
             let to = BatchOrdinal::new(last).map_err(inconsistent)?;
-            for batch in self.store.batches_of_file(file.id, from, to).await? {
+            let batches = self.store.batches_of_file(file.id, from, to).await?;
+            // Every batch was written before this stage began.
+            if u32::try_from(batches.len()).ok() != Some(last + 1 - state.batch) {
+                return Err(UploadError::Inconsistent(file.id));
+            }
+            for batch in batches {
                 if batch.id.ordinal().get() > state.batch {
                     state = EnqueueState {
                         batch: batch.id.ordinal().get(),
@@ -77,13 +82,8 @@ impl Uploader {
             .lines()
             .skip_while(|line| line.get() < state.line)
             .collect();
-        // Blocks of lines that lie together in a shard travel together.
-        let messages: Vec<_> = lines
-            .chunk_by(|a, b| block(*a) == block(*b))
-            .map(|lines| {
-                let message = DetailsMessage::new(batch.id, lines.to_vec(), &batch.correlation_id);
-                (message, Duration::ZERO)
-            })
+        let messages: Vec<_> = DetailsMessage::for_lines(batch.id, &lines, &batch.correlation_id)
+            .map(|message| (message, Duration::ZERO))
             .collect();
         for messages in messages.chunks(MESSAGES_AT_A_TIME) {
             if !limit.allows(TIME_KEPT) {
@@ -99,8 +99,4 @@ impl Uploader {
         }
         Ok(true)
     }
-}
-
-fn block(line: LineNumber) -> u32 {
-    (line.get() - 1) / SHARD_BLOCK_LINES
 }

@@ -37,7 +37,7 @@ pub struct UploadScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the object's key must be <client id>/<program id>/<name>, or <client id>/<program id>/sellers/\
-     <seller id>/<name>, with ids in UUID form: upload the file again under such a key"
+     <seller id>/<name>, with ids in UUID form: upload the file under such a key"
 )]
 pub struct ObjectKeyError;
 

@@ -37,8 +37,8 @@ pub use key::{ObjectKeyError, UploadScope};
 const TIME_KEPT: Duration = Duration::from_secs(3);
 /// By how much a lease outlives the time that its worker has.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// Most readings of a file that fail before it is left to a person.
-const RETRIES_MAX: u32 = 20;
+/// Most times in a row that a check may get nowhere before the file is given up.
+const STALLED_MAX: u32 = 20;
 
 /// Why a file could not be worked on now. The message is to come again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,6 +46,18 @@ pub enum UploadError {
     /// Tables, queues or the object could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Two objects whose names and bytes give the same id: one of them must get another name.
+    #[error(
+        "object {key} would be file {id}, which is object {other}: upload it under another name"
+    )]
+    SameId {
+        /// The id.
+        id: FileId,
+        /// The object's key.
+        key: String,
+        /// The key of the object that has the id.
+        other: String,
+    },
     /// A continuation of a file that does not exist.
     #[error("there is no file {0}")]
     NoFile(FileId),
@@ -111,7 +123,7 @@ impl Uploader {
     ) -> Result<File, UploadError> {
         let id = FileId::of_object(&object);
         if let Some(file) = self.store.file(id).await? {
-            return Ok(file);
+            return same_object(file, &object);
         }
         let scope = UploadScope::of_key(&object.key).ok();
         let correlation_id =
@@ -124,13 +136,14 @@ impl Uploader {
             client_id: scope.map(|scope| scope.client_id),
             program_id: scope.map(|scope| scope.program_id),
             seller_id: scope.and_then(|scope| scope.seller_id),
-            object,
+            object: object.clone(),
             correlation_id: correlation_id.as_str().to_owned(),
             status: FileStatus::Stored,
             stage: Stage::Checking,
             checkpoint: None,
             lease_until: None,
             retry_count: 0,
+            stalled_count: 0,
             batch_count: 0,
             detail_count: 0,
             error_log: None,
@@ -147,7 +160,8 @@ impl Uploader {
             }
             // Announced twice at the same time: the other one made it.
             Err(StoreError::Conflict { .. }) => {
-                self.store.file(id).await?.ok_or(UploadError::NoFile(id))
+                let file = self.store.file(id).await?.ok_or(UploadError::NoFile(id))?;
+                same_object(file, &object)
             }
             Err(error) => Err(error.into()),
         }
@@ -164,6 +178,15 @@ impl Uploader {
         if file.lease_until.is_some_and(|until| until > now) {
             return Ok(Progress::Busy);
         }
+        if file.stalled_count >= STALLED_MAX && file.stage == Stage::Checking {
+            let why = format!(
+                "it was begun {STALLED_MAX} times without getting further: upload it under another name"
+            );
+            self.reject(&mut file, why).await?;
+            return Ok(Progress::Done);
+        }
+        // Counted before anything is done, so that a run that is stopped from outside counts too.
+        file.stalled_count += 1;
         file.lease_until = Some(now + delta(limit.left() + LEASE_MARGIN));
         set_status(&mut file, FileEvent::Started);
         match self.save(&mut file).await {
@@ -204,7 +227,7 @@ impl Uploader {
                     // Later, some of it exists: it waits for the object to be put back.
                     if file.stage == Stage::Checking =>
                 {
-                    StageEnd::Rejected(format!("{error}: upload it again"))
+                    StageEnd::Rejected(format!("{error}: upload it under another name"))
                 }
                 other => other?,
             };
@@ -279,13 +302,6 @@ impl Uploader {
     async fn note_failure(&self, file: &mut File, error: &UploadError) {
         file.retry_count += 1;
         file.lease_until = None;
-        if file.retry_count >= RETRIES_MAX && file.stage == Stage::Checking {
-            let why = format!("reading failed {RETRIES_MAX} times: {error}; upload the file again");
-            if let Err(error) = self.reject(file, why).await {
-                tracing::warn!(file_id = %file.id, %error, "a file could not be given up");
-            }
-            return;
-        }
         file.error_log = Some(format!("reading failed and will be tried again: {error}"));
         if let Err(error) = self.save(file).await {
             // The lease ends by itself.
@@ -296,6 +312,7 @@ impl Uploader {
     async fn save_checkpoint(&self, file: &mut File, at: &Checkpoint) -> Result<(), UploadError> {
         let text = serde_json::to_string(at).map_err(|_| UploadError::Checkpoint(file.id))?;
         file.checkpoint = Some(text);
+        file.stalled_count = 0;
         self.save(file).await
     }
 
@@ -305,9 +322,24 @@ impl Uploader {
     }
 }
 
-/// Whether a file is left to a person: it has failed too often for the sweeper to wake it.
-pub(crate) fn is_given_up(file: &File) -> bool {
-    file.retry_count >= RETRIES_MAX
+/// How much longer than others a file is left alone that has got nowhere so often.
+pub(crate) fn patience(file: &File) -> u32 {
+    file.stalled_count.clamp(1, STALLED_MAX)
+}
+
+/// A file that was found under an object's id, if it is that object's.
+fn same_object(file: File, object: &ObjectIdentity) -> Result<File, UploadError> {
+    if file.object == *object {
+        if file.status == FileStatus::Error {
+            tracing::warn!(file_id = %file.id, "an object that was refused has come again");
+        }
+        return Ok(file);
+    }
+    Err(UploadError::SameId {
+        id: file.id,
+        key: object.key.clone(),
+        other: file.object.key,
+    })
 }
 
 fn read_checkpoint(file: &File) -> Result<Checkpoint, UploadError> {

@@ -256,7 +256,8 @@ impl Split<'_> {
         let now = self.state.made_at;
         let (seller_id, seller_name, error_log) = match batch.taken {
             Taken::By { seller, name } => (Some(seller), Some(name), None),
-            Taken::Not { seller, name, why } => (seller, name, Some(why)),
+            // Whoever uploads for one seller must see what was not taken of it.
+            Taken::Not { seller, name, why } => (seller.or(self.file.seller_id), name, Some(why)),
         };
         let status = match error_log {
             Some(_) => BatchStatus::Error,

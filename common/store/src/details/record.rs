@@ -107,6 +107,17 @@ impl Lease {
         }
     }
 
+    /// Whether a detail stands as this change, and no other, would have left it. Times are kept to
+    /// the millisecond.
+    pub fn has_taken_effect(&self, detail: &Detail) -> bool {
+        let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
+        detail.line() == self.line
+            && detail.version == self.version + 1
+            && millis(detail.lease_until) == millis(self.after.lease_until)
+            && millis(detail.attempted_at) == millis(self.after.attempted_at)
+            && millis(detail.next_attempt_at) == millis(self.after.next_attempt_at)
+    }
+
     /// Carries the change over to the detail that was read.
     pub fn apply(self, detail: &mut Detail) {
         detail.version = self.version + 1;
