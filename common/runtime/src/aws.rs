@@ -94,7 +94,8 @@ impl AwsOptions {
     }
 
     /// Reads `AWS_REGION` (required), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-    /// `AWS_SESSION_TOKEN` (without the first two, the SDK looks for credentials itself),
+    /// `AWS_SESSION_TOKEN` (without the first two, the SDK looks for credentials itself; one of them
+    /// alone is a problem),
     /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_S3`,
     /// `AWS_ENDPOINT_URL_SQS` and, in whole seconds, `WEIR_AWS_CONNECT_TIMEOUT`,
     /// `WEIR_DYNAMODB_TIMEOUT`, `WEIR_S3_TIMEOUT`, `WEIR_SQS_TIMEOUT`, the last three being an attempt's.
@@ -124,8 +125,21 @@ impl AwsOptions {
 
 /// The credentials that Lambda sets for its functions.
 fn credentials(reader: &mut Reader) -> Option<Credentials> {
-    let id = reader.optional_secret("AWS_ACCESS_KEY_ID")?;
-    let secret = reader.optional_secret("AWS_SECRET_ACCESS_KEY")?;
+    const ID: &str = "AWS_ACCESS_KEY_ID";
+    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    // Half a pair would otherwise be passed over, and the calls made as somebody else.
+    let (id, secret) = match (reader.is_set(ID), reader.is_set(SECRET)) {
+        (false, false) => return None,
+        (true, false) => {
+            reader.not_set(SECRET, "a secret, as AWS_ACCESS_KEY_ID is set");
+            return None;
+        }
+        (false, true) => {
+            reader.not_set(ID, "the id that belongs to AWS_SECRET_ACCESS_KEY");
+            return None;
+        }
+        (true, true) => (reader.optional_secret(ID)?, reader.optional_secret(SECRET)?),
+    };
     let token = reader.optional_secret("AWS_SESSION_TOKEN");
     let token = token.map(|token| token.expose_secret().to_owned());
     let (id, secret) = (id.expose_secret(), secret.expose_secret());
@@ -187,6 +201,7 @@ impl AwsClients {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that makes it")]
 fn network() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))

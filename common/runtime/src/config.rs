@@ -155,12 +155,6 @@ impl Reader {
         Duration::from_secs(seconds.unwrap_or(default))
     }
 
-    /// `true` or `false`, with a default.
-    pub fn boolean(&mut self, name: &str, default: bool) -> bool {
-        self.choice(name, &[("true", true), ("false", false)])
-            .unwrap_or(default)
-    }
-
     /// One of the named choices, or `None` when absent.
     pub fn choice<T: Clone>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
@@ -192,6 +186,16 @@ impl Reader {
         } else {
             Err(ConfigError { problems })
         }
+    }
+
+    /// Whether a variable holds anything.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Notes that a variable is missing which only some others make necessary.
+    pub(crate) fn not_set(&mut self, name: &str, expected: &str) {
+        self.note(name, expected, NOT_SET);
     }
 
     fn required<T>(
@@ -292,14 +296,15 @@ mod tests {
             ("BASE", "https://api.example.com/x"),
             ("COUNT", "12"),
             ("WAIT", "30"),
-            ("ON", "true"),
+            ("MODE", "fast"),
             ("KEY", "s3cret "),
         ]);
         assert_eq!(reader.text("NAME"), "weir");
         assert_eq!(reader.url("BASE").as_str(), "https://api.example.com/x");
         assert_eq!(reader.integer_in("COUNT", 1, 1..=12), 12);
         assert_eq!(reader.seconds("WAIT", 1, 1..=60), Duration::from_secs(30));
-        assert!(reader.boolean("ON", false));
+        let modes = [("slow", 1), ("fast", 2)];
+        assert_eq!(reader.choice("MODE", &modes), Some(2));
         assert_eq!(reader.secret("KEY").expose_secret(), "s3cret ");
         reader.finish().unwrap();
     }
@@ -312,7 +317,7 @@ mod tests {
         assert_eq!(reader.optional_url("BASE"), None);
         assert_eq!(reader.integer_in("COUNT", 7, 1..=12), 7);
         assert!(reader.optional_secret("KEY").is_none());
-        assert!(!reader.boolean("ON", false));
+        assert_eq!(reader.choice("MODE", &[("slow", 1)]), None);
         reader.finish().unwrap();
     }
 
@@ -321,13 +326,13 @@ mod tests {
         let mut reader = reader([
             ("BASE", "ftp://example.com"),
             ("COUNT", "13"),
-            ("ON", "yes"),
+            ("MODE", "yes"),
             ("NAME", " padded"),
         ]);
         let _ = reader.text("MISSING");
         let _ = reader.url("BASE");
         let _ = reader.integer_in("COUNT", 1, 1..=12);
-        let _ = reader.boolean("ON", true);
+        let _ = reader.choice("MODE", &[("slow", 1), ("fast", 2)]);
         let _ = reader.text("NAME");
         let _ = reader.secret("KEY");
         let _ = reader.url("ALSO_MISSING");
@@ -339,7 +344,7 @@ mod tests {
              MISSING: expected text, but it is not set\n  \
              BASE: expected an http or https URL with a host and without credentials, query or fragment, but it is something else\n  \
              COUNT: expected a whole number from 1 to 12, but it is something else\n  \
-             ON: expected true or false, but it is something else\n  \
+             MODE: expected slow or fast, but it is something else\n  \
              NAME: expected text, but it is something else\n  \
              KEY: expected a secret, but it is not set\n  \
              ALSO_MISSING: expected an http or https URL with a host and without credentials, query or fragment, but it is not set\n  \
@@ -388,7 +393,7 @@ mod tests {
             let mut reader = reader([("A", value.as_str())]);
             let _ = reader.text("A");
             let _ = reader.url("A");
-            let _ = reader.boolean("A", true);
+            let _ = reader.choice("A", &[("slow", 1)]);
             let _ = reader.integer_in("A", 1, 1..=2);
             let _ = reader.parsed::<u8>("A", "a byte");
             let shown = format!("{reader:?} {:?}", reader.secret("A"));

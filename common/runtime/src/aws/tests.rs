@@ -121,3 +121,28 @@ fn options_never_show_the_secret_key() {
     let shown = format!("{options:?}");
     assert!(!shown.contains("\"secret\""), "{shown}");
 }
+
+#[test]
+fn half_a_pair_of_credentials_is_a_problem_and_none_at_all_is_not() {
+    const ID: &str = "AWS_ACCESS_KEY_ID";
+    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    for (set, missing) in [
+        (&[][..], None),
+        (&[ID, SECRET][..], None),
+        (&[ID][..], Some(SECRET)),
+        (&[SECRET][..], Some(ID)),
+    ] {
+        let set = set.iter().chain(&["AWS_REGION"]);
+        let mut reader = Reader::new(set.map(|name| ((*name).to_owned(), "s3cret".to_owned())));
+        let options = AwsOptions::read(&mut reader);
+        match (reader.finish(), missing) {
+            (Ok(()), None) => {}
+            (Err(error), Some(name)) => {
+                assert_eq!(error.problems().len(), 1, "{error}");
+                assert_eq!(error.problems()[0].name, name);
+                assert!(options.credentials.is_none());
+            }
+            (outcome, _) => panic!("{outcome:?}, {missing:?} is missing"),
+        }
+    }
+}
