@@ -16,6 +16,7 @@ mod transport;
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -244,11 +245,6 @@ impl Http {
         self
     }
 
-    /// The transport of this client, to put another one around it.
-    pub fn transport(&self) -> Arc<dyn Transport> {
-        Arc::clone(&self.transport)
-    }
-
     /// Sends a request and reads the whole response. Any status is a response, not an error.
     ///
     /// Dropping the future closes the connection; whether the request was received is then unknown.
@@ -302,6 +298,23 @@ impl fmt::Debug for HeaderNames<'_> {
     }
 }
 
+/// Whether nobody between here and there can read what is sent: `https`, or `http` that stays on this
+/// machine. Where credentials or payments go, no other URL will do.
+pub fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else {
+        return false;
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 /// The URL without what may be a credential: user, password, query and fragment.
 fn shown(url: &Url) -> String {
     let mut text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
@@ -314,4 +327,31 @@ fn shown(url: &Url) -> String {
         text.push_str("?…");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_and_this_machine_keep_what_is_sent_to_themselves() {
+        for (url, expected) in [
+            ("https://api.example.com/", true),
+            ("http://localhost:8080/", true),
+            ("http://127.0.0.1:8080/", true),
+            ("http://127.8.9.1/", true),
+            ("http://127.1/", true),
+            ("http://[::1]:8080/", true),
+            ("http://api.example.com/", false),
+            ("http://localhost.example.com/", false),
+            ("http://128.0.0.1/", false),
+            ("http://126.255.255.255/", false),
+            ("http://0.0.0.0/", false),
+            ("http://[::2]/", false),
+            ("ftp://127.0.0.1/", false),
+            ("data:,127.0.0.1", false),
+        ] {
+            assert_eq!(is_private(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
 }
