@@ -158,11 +158,26 @@ async fn invoke<E: Display>(
         .await;
     let took = parts.clock.monotonic().saturating_sub(began_at);
     parts.metrics.duration(Metric::InvocationTime, took);
+    let handed_back = handed_back_count(outcome.as_ref().ok());
+    if handed_back > 0 {
+        parts.metrics.count(Metric::RecordsFailed, handed_back);
+    }
     parts.metrics.flush();
     match outcome {
         Ok(outcome) => outcome.map_err(|error| diagnostic("Failed", error.to_string())),
         Err(payload) => Err(panicked(payload)),
     }
+}
+
+/// How many records an answer hands back to their queue.
+fn handed_back_count<E>(outcome: Option<&Result<Value, E>>) -> u64 {
+    let Some(Ok(answer)) = outcome else {
+        return 0;
+    };
+    let failures = answer.get("batchItemFailures").and_then(Value::as_array);
+    failures.map_or(0, |failures| {
+        u64::try_from(failures.len()).unwrap_or(u64::MAX)
+    })
 }
 
 /// The panic hook has logged where and why; the caller learns only that.

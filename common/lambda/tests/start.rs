@@ -12,6 +12,7 @@
 )]
 
 use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,6 +45,9 @@ async fn handle(state: &State, event: Value, deadline: Deadline) -> Result<Value
     match event["act"].as_str() {
         Some("fail") => Err("the queue is away".to_owned()),
         Some("panic") => panic!("a broken invariant"),
+        Some("hand back") => Ok(json!({"batchItemFailures": [
+            {"itemIdentifier": "m-0"}, {"itemIdentifier": "m-1"},
+        ]})),
         _ => {
             tracing::info!("handling");
             state.parts.metrics.count(Metric::Swept, 2);
@@ -123,6 +127,32 @@ async fn request(connection: &mut TcpStream) -> Option<(String, String)> {
     }
 }
 
+/// What is left to be given to a function, and what it has answered.
+struct Invoker {
+    events: std::iter::Enumerate<std::vec::IntoIter<Value>>,
+    answers: Vec<(String, String)>,
+    deadline: u128,
+}
+
+impl Invoker {
+    /// What a request is answered with; nothing once there are no more events.
+    fn answer(&mut self, first: String, body: String) -> Option<String> {
+        if !first.contains("/invocation/next") {
+            self.answers.push((first, body));
+            return Some("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_owned());
+        }
+        let (number, event) = self.events.next()?;
+        let (event, deadline) = (event.to_string(), self.deadline);
+        Some(format!(
+            "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r-{number}\r\n\
+             lambda-runtime-deadline-ms: {deadline}\r\n\
+             lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:sweeper\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{event}",
+            event.len()
+        ))
+    }
+}
+
 /// Gives a function the events one after another, then closes; tells what it answered and logged.
 async fn invoke(events: Vec<Value>) -> (Vec<(String, String)>, Output) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -131,32 +161,33 @@ async fn invoke(events: Vec<Value>) -> (Vec<(String, String)>, Output) {
     command.env("AWS_LAMBDA_RUNTIME_API", &address);
     let child = command.spawn().unwrap();
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let deadline = now.as_millis() + 60_000;
-    let mut events = events.into_iter().enumerate();
-    let mut answers = Vec::new();
-    'connections: loop {
-        let (mut connection, _) = listener.accept().await.unwrap();
-        while let Some((first, body)) = request(&mut connection).await {
-            let answer = if first.contains("/invocation/next") {
-                let Some((number, event)) = events.next() else {
-                    break 'connections;
+    let invoker = Arc::new(Mutex::new(Invoker {
+        events: events.into_iter().enumerate(),
+        answers: Vec::new(),
+        deadline: now.as_millis() + 60_000,
+    }));
+    let (over, mut is_over) = tokio::sync::mpsc::channel::<()>(1);
+    // The function may open connections that it never uses, so none is waited for alone.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let mut connection = tokio::select! {
+            _ = is_over.recv() => break,
+            accepted = listener.accept() => accepted.unwrap().0,
+        };
+        let (invoker, over) = (Arc::clone(&invoker), over.clone());
+        connections.spawn(async move {
+            while let Some((first, body)) = request(&mut connection).await {
+                let Some(answer) = invoker.lock().unwrap().answer(first, body) else {
+                    let _ = over.send(()).await;
+                    return;
                 };
-                let event = event.to_string();
-                format!(
-                    "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r-{number}\r\n\
-                     lambda-runtime-deadline-ms: {deadline}\r\n\
-                     lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:sweeper\r\n\
-                     content-type: application/json\r\ncontent-length: {}\r\n\r\n{event}",
-                    event.len()
-                )
-            } else {
-                answers.push((first, body));
-                "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_owned()
-            };
-            connection.write_all(answer.as_bytes()).await.unwrap();
-        }
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
     }
+    connections.shutdown().await;
     drop(listener);
+    let answers = std::mem::take(&mut invoker.lock().unwrap().answers);
     (answers, child.wait_with_output().unwrap())
 }
 
@@ -190,6 +221,17 @@ async fn a_function_answers_its_events_and_outlives_failures_and_panics() {
         .sum();
     assert_eq!((metrics.len(), swept), (3, 2));
     assert!(metrics.iter().all(|line| line["_aws"].is_object()));
+}
+
+#[tokio::test]
+async fn the_records_that_an_answer_hands_back_are_counted() {
+    let events = [json!({"act": "fail"}), json!({"act": "hand back"})];
+    let invoked = tokio::time::timeout(Duration::from_mins(1), invoke(events.into()));
+    let (answers, output) = invoked.await.expect("the function asks for events");
+    assert_eq!(answers.len(), 2, "{answers:?} {output:?}");
+    let metrics = json_lines(&output.stdout);
+    let counted: Vec<_> = metrics.iter().map(|line| &line["records_failed"]).collect();
+    assert_eq!(counted, [&Value::Null, &json!(2)]);
 }
 
 #[test]

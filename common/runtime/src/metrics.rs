@@ -94,18 +94,12 @@ metrics! {
     BreakerOpen = "breaker_open", Count;
     /// Calls refused because of the credentials: every detail is affected.
     CredentialsRefused = "credentials_refused", Count;
-    /// Messages that ended in a dead-letter queue.
-    DeadLetters = "dead_letters", Count;
-    /// Calls that a table, queue or platform refused because of the rate.
-    Throttles = "throttles", Count;
     /// Records of a queue that were handed back to it.
     RecordsFailed = "records_failed", Count;
     /// Details, files and batches that nothing was working on and that were put on a queue again.
     Swept = "swept", Count;
     /// One call to the platform.
     PlatformCallTime = "platform_call_time", Milliseconds;
-    /// One file from its first reading until it is on the queue, within one invocation.
-    FileTime = "file_time", Milliseconds;
     /// One invocation of a function.
     InvocationTime = "invocation_time", Milliseconds;
 }

@@ -70,7 +70,7 @@ fn a_flush_writes_one_line_in_the_embedded_metric_format() {
     let (metrics, written) = metrics();
     metrics.count(Metric::FilesStored, 2);
     metrics.clone().count(Metric::FilesStored, 1);
-    metrics.count(Metric::DeadLetters, 0);
+    metrics.count(Metric::RecordsFailed, 0);
     metrics.duration(Metric::PlatformCallTime, Duration::from_micros(12_999));
     metrics.flush();
     let lines = written.lines();
@@ -85,14 +85,14 @@ fn a_flush_writes_one_line_in_the_embedded_metric_format() {
                     "Dimensions": [["function"]],
                     "Metrics": [
                         {"Name": "files_stored", "Unit": "Count"},
-                        {"Name": "dead_letters", "Unit": "Count"},
+                        {"Name": "records_failed", "Unit": "Count"},
                         {"Name": "platform_call_time", "Unit": "Milliseconds"},
                     ],
                 }],
             },
             "function": "sweeper",
             "files_stored": 3,
-            "dead_letters": 0,
+            "records_failed": 0,
             "platform_call_time": [12],
         })]
     );
@@ -113,7 +113,7 @@ fn a_document_holds_at_most_a_hundred_durations() {
     for (recorded, lines_expected) in [(99, 1), (100, 1), (101, 2)] {
         let (metrics, written) = metrics();
         for _ in 0..recorded {
-            metrics.duration(Metric::FileTime, Duration::from_millis(1));
+            metrics.duration(Metric::InvocationTime, Duration::from_millis(1));
         }
         metrics.flush();
         let lines = written.lines();
@@ -125,10 +125,10 @@ fn a_document_holds_at_most_a_hundred_durations() {
 #[test]
 fn a_count_saturates() {
     let (metrics, written) = metrics();
-    metrics.count(Metric::Throttles, u64::MAX);
-    metrics.count(Metric::Throttles, 1);
+    metrics.count(Metric::Swept, u64::MAX);
+    metrics.count(Metric::Swept, 1);
     metrics.flush();
-    assert_eq!(written.lines()[0]["throttles"], u64::MAX);
+    assert_eq!(written.lines()[0]["swept"], u64::MAX);
 }
 
 #[test]
