@@ -49,7 +49,7 @@ impl BatchResponse {
         json!({ "batchItemFailures": self.batch_item_failures })
     }
 
-    pub(crate) fn of<'a>(failed: impl Iterator<Item = &'a str>) -> Self {
+    fn of<'a>(failed: impl Iterator<Item = &'a str>) -> Self {
         let mut seen = BTreeSet::new();
         let ids = failed.filter(|id| seen.insert(*id));
         Self {
@@ -63,7 +63,7 @@ impl BatchResponse {
 }
 
 /// Why a record failed.
-pub(crate) enum Failure {
+enum Failure {
     Unreadable(&'static str),
     Handler(String),
     Panicked,
@@ -71,7 +71,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn of(outcome: Result<Result<(), String>, JoinError>) -> Result<(), Self> {
+    fn of(outcome: Result<Result<(), String>, JoinError>) -> Result<(), Self> {
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(reason)) => Err(Self::Handler(reason)),
@@ -81,7 +81,7 @@ impl Failure {
         }
     }
 
-    pub(crate) fn reason(&self) -> &str {
+    fn reason(&self) -> &str {
         match self {
             Self::Unreadable(reason) => reason,
             Self::Handler(reason) => reason,
@@ -191,7 +191,7 @@ fn respond(entries: Vec<Entry>) -> BatchResponse {
     BatchResponse::of(failed.iter().map(String::as_str))
 }
 
-pub(crate) fn log(span: &tracing::Span, message_id: &str, failure: &Failure) {
+fn log(span: &tracing::Span, message_id: &str, failure: &Failure) {
     let reason = failure.reason();
     span.in_scope(|| tracing::error!(message_id, reason, "record handed back to its queue"));
 }

@@ -5,18 +5,16 @@
 //! [`start`] runs it in Lambda; the local system calls the same handler itself.
 //!
 //! A function that is triggered by a queue takes its event apart with [`decode`] and gives the records
-//! to [`run_batch`], or to [`run_group`] where they are better worked on together. Both answer with
-//! exactly the records that are to come again: one bad record, one panic or the end of the time never
-//! costs the others their result, and nothing that failed is ever reported as done.
+//! to [`run_batch`], which answers with exactly the records that are to come again: one bad record, one
+//! panic or the end of the time never costs the others their result, and nothing that failed is ever
+//! reported as done.
 
 mod batch;
 mod deadline;
-mod group;
 mod record;
 mod start;
 
 pub use batch::{BatchItemFailure, BatchResponse, run_batch};
 pub use deadline::Deadline;
-pub use group::{Settled, run_group};
-pub use record::{CORRELATION_ATTRIBUTE, DecodeError, SqsRecord, decode};
+pub use record::{DecodeError, SqsRecord, decode};
 pub use start::{BuildError, Parts, start};

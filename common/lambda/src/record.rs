@@ -13,7 +13,7 @@ use serde_json::Value;
 use weir_runtime::CorrelationId;
 
 /// The message attribute that carries the correlation id.
-pub const CORRELATION_ATTRIBUTE: &str = "correlation_id";
+const CORRELATION_ATTRIBUTE: &str = "correlation_id";
 
 /// One message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

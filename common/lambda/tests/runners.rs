@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
-use weir_lambda::{BatchResponse, Deadline, Settled, SqsRecord, decode, run_batch, run_group};
+use weir_lambda::{BatchResponse, Deadline, SqsRecord, decode, run_batch};
 use weir_runtime::Clock;
 use weir_runtime::telemetry::{self, TelemetryOptions};
 
@@ -39,12 +39,6 @@ async fn an_empty_batch_is_answered_with_an_empty_list() {
     let handler = |_| async { Ok::<_, String>(()) };
     let response = run_batch(Vec::new(), &a_minute(), 10, handler).await;
     assert_eq!(response.into_value(), json!({"batchItemFailures": []}));
-    let handler = |_, _| async { Ok::<_, String>(()) };
-    let response = run_group(Vec::new(), &a_minute(), handler).await;
-    assert_eq!(
-        serde_json::to_value(&response).unwrap(),
-        json!({"batchItemFailures": []})
-    );
 }
 
 #[tokio::test]
@@ -126,9 +120,6 @@ async fn past_the_deadline_nothing_is_begun() {
     let handler = |_| async { panic!("begun") };
     let response = run_batch::<_, _, String>(records(3), &deadline, 10, handler).await;
     assert_eq!(response.failures().len(), 3);
-    let handler = |_, _| async { panic!("begun") };
-    let response = run_group::<_, _, String>(records(3), &deadline, handler).await;
-    assert_eq!(response.failures().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,66 +163,6 @@ async fn no_more_records_run_at_once_than_asked_for() {
         assert!(response.failures().is_empty());
         assert_eq!(most.load(Ordering::SeqCst), most_expected);
     }
-}
-
-#[tokio::test]
-async fn a_group_reports_what_it_has_not_said_to_be_done() {
-    let response = run_group(records(3), &a_minute(), |records, settled| async move {
-        assert_eq!(records.len(), 3);
-        settled.done("m-1");
-        settled.done("unknown");
-        Ok::<_, String>(())
-    })
-    .await;
-    assert_eq!(failed(&response), ["m-0", "m-2"]);
-}
-
-#[tokio::test]
-async fn a_group_that_fails_or_panics_keeps_what_was_done_before() {
-    let fail = |_, settled: Settled| async move {
-        settled.done("m-0");
-        Err("the table is away")
-    };
-    let response = run_group(records(2), &a_minute(), fail).await;
-    assert_eq!(failed(&response), ["m-1"]);
-    let panics = |_, settled: Settled| async move {
-        settled.done("m-0");
-        panic!("a broken invariant")
-    };
-    let response = run_group::<_, _, String>(records(2), &a_minute(), panics).await;
-    assert_eq!(failed(&response), ["m-1"]);
-}
-
-#[tokio::test]
-async fn a_group_that_runs_out_of_time_keeps_what_was_done_before() {
-    let (clock, hand) = Clock::manual(chrono::DateTime::from_timestamp_millis(0).unwrap());
-    let deadline = Deadline::after(Duration::from_secs(11), &clock);
-    let run = run_group(records(2), &deadline, move |_, settled| async move {
-        settled.done("m-0");
-        std::future::pending::<Result<(), String>>().await
-    });
-    let time = async {
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(hand.advance_to_next(), Some(Duration::from_secs(10)));
-    };
-    let (response, ()) = tokio::join!(run, time);
-    assert_eq!(failed(&response), ["m-1"]);
-}
-
-#[tokio::test]
-async fn a_group_is_not_shown_what_cannot_be_read() {
-    let event = json!({"Records": [{"messageId": "none"}, {"messageId": "m-0", "body": ""}]});
-    let records = decode(event).unwrap();
-    let response = run_group(records, &a_minute(), |records, settled| async move {
-        for record in &records {
-            settled.done(&record.message_id);
-        }
-        Ok::<_, String>(())
-    })
-    .await;
-    assert_eq!(failed(&response), ["none"]);
 }
 
 /// Keeps what is logged.
