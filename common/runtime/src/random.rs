@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::rand_core::UnwrapErr;
-use rand::rngs::{StdRng, SysRng};
+use rand::rngs::StdRng;
+#[expect(clippy::disallowed_types, reason = "the one place that draws")]
+use rand::rngs::SysRng;
 use rand::{Rng, RngExt, SeedableRng};
 use uuid::{Builder, Uuid};
 
