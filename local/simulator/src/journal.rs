@@ -20,7 +20,9 @@ use uuid::Uuid;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// It cannot be read or written.
-    #[error("the state file {path} cannot be used: {source}")]
+    #[error(
+        "the state file {path} cannot be used: {source}; choose a place that this user may write to"
+    )]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -28,13 +30,17 @@ pub enum JournalError {
         source: io::Error,
     },
     /// Another process has it open.
-    #[error("the state file {path} is in use by another process")]
+    #[error(
+        "the state file {path} is in use by another process; stop that one, or choose another file"
+    )]
     InUse {
         /// The file.
         path: PathBuf,
     },
     /// A line that is not the last cannot be read.
-    #[error("line {line} of the state file {path} cannot be read: {reason}")]
+    #[error(
+        "line {line} of the state file {path} cannot be read: {reason}; move the file away, or choose another"
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,

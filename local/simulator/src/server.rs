@@ -35,10 +35,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
     /// An address that others can reach.
-    #[error("{0} is not on the loopback")]
+    #[error("{0} is not on the loopback: listen on 127.0.0.1")]
     NotLoopback(SocketAddr),
     /// The address cannot be listened on.
-    #[error("cannot listen on {addr}: {source}")]
+    #[error("cannot listen on {addr}: {source}; stop what listens there, or choose another port")]
     Listen {
         /// The address.
         addr: SocketAddr,
@@ -106,11 +106,17 @@ impl Simulator {
             ledger: Mutex::new(ledger),
             stopping,
         });
-        let task = tokio::spawn(accept(listener, Arc::clone(&platform)));
+        let (alive, lives) = watch::channel(());
+        let serving = Arc::clone(&platform);
+        let task = tokio::spawn(async move {
+            accept(listener, serving).await;
+            drop(lives);
+        });
         Ok(Running {
             addr,
             platform,
             stop,
+            alive,
             task,
         })
     }
@@ -121,6 +127,8 @@ pub struct Running {
     addr: SocketAddr,
     platform: Arc<Platform>,
     stop: watch::Sender<bool>,
+    /// Nobody listens to it once the task has ended, however it did.
+    alive: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
@@ -152,6 +160,11 @@ impl Running {
     pub fn set_rules(&self, rules: Rules) {
         self.platform
             .change_settings(|settings| settings.rules = rules);
+    }
+
+    /// Waits until it serves no more, which it does of itself only when something is badly wrong.
+    pub async fn ended(&self) {
+        self.alive.closed().await;
     }
 
     /// Stops, and returns once nothing is served any more and the state file is free.
