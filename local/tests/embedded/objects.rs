@@ -417,3 +417,33 @@ async fn a_reader_sees_one_object_or_the_other_while_it_is_replaced() {
     running.s3.stop().await;
     drain.abort();
 }
+
+#[tokio::test]
+async fn a_part_that_was_cut_off_is_gone_after_a_restart_and_its_upload_goes_on() {
+    let Running {
+        s3, client, folder, ..
+    } = running().await;
+    let begun = client.create_multipart_upload().bucket(BUCKET).key("k");
+    let id = begun.send().await.unwrap().upload_id.unwrap();
+    let part = client.upload_part().bucket(BUCKET).key("k");
+    let part = part.upload_id(&id).part_number(1);
+    let part = part.body(ByteStream::from(b"whole".to_vec()));
+    let etag = part.send().await.unwrap().e_tag.unwrap();
+    s3.stop().await;
+    let uploads = folder.path().join("uploads");
+    let cut = uploads.join(&id).join("cut.new");
+    std::fs::write(&cut, b"ha").unwrap();
+    let undescribed = uploads.join("00000000-0000-4000-8000-000000000001");
+    std::fs::create_dir(&undescribed).unwrap();
+    std::fs::write(undescribed.join("upload.json"), b"{").unwrap();
+
+    let (s3, _created) = start(folder.path());
+    assert!(!cut.exists() && !undescribed.exists());
+    let client = s3_client(s3.endpoint()).await;
+    let part = CompletedPart::builder().part_number(1).e_tag(etag).build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    let complete = client.complete_multipart_upload().bucket(BUCKET).key("k");
+    let complete = complete.upload_id(&id).multipart_upload(parts);
+    complete.send().await.unwrap();
+    assert_eq!(get(&client, "k", None).await.unwrap(), b"whole");
+}

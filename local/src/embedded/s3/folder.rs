@@ -25,8 +25,8 @@ use s3s::crypto::{Checksum, Sha256};
 use s3s::{S3Error, S3Result, s3_error};
 
 use super::super::{EmbeddedError, Outside, hex, listener};
-use super::NAME;
 use super::record::{Record, WriteConditions};
+use super::{NAME, multipart};
 
 /// How often a reader looks again when the blob it was told of has just been replaced.
 const READ_ATTEMPTS: usize = 10;
@@ -92,6 +92,7 @@ impl Folder {
         fs::create_dir_all(root.join("buckets")).map_err(unusable)?;
         fs::create_dir_all(root.join("uploads")).map_err(unusable)?;
         let lock = listener::lock(NAME, &root.join("lock"))?;
+        sweep_uploads(&root.join("uploads"))?;
         let mut buckets = BTreeMap::new();
         for entry in fs::read_dir(root.join("buckets")).map_err(unusable)? {
             let entry = entry.map_err(unusable)?;
@@ -269,6 +270,27 @@ impl Folder {
             .join(first_two)
             .join(format!("{hash}.json"))
     }
+}
+
+/// Deletes the parts that were cut off, and the uploads that were never given out: those whose
+/// description was not written whole.
+fn sweep_uploads(uploads: &Path) -> Result<(), EmbeddedError> {
+    for upload in entries(uploads)?.into_iter().filter(|path| path.is_dir()) {
+        if !multipart::is_described(&upload) {
+            fs::remove_dir_all(&upload).map_err(|source| EmbeddedError::FolderUnusable {
+                service: NAME,
+                path: upload.clone(),
+                source,
+            })?;
+            continue;
+        }
+        for path in entries(&upload)? {
+            if path.extension().is_some_and(|extension| extension == "new") {
+                remove(&path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The records of one bucket; deletes unfinished records and the blobs that nothing refers to.

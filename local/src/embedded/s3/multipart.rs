@@ -71,8 +71,7 @@ impl Folder {
         // An id is made of nothing but hexadecimal and hyphens, so a path made of one stays here.
         let known = Uuid::parse_str(id)
             .ok()
-            .and_then(|_| fs::read(self.upload_path(id).join("upload.json")).ok())
-            .and_then(|json| serde_json::from_slice::<Upload>(&json).ok())
+            .and_then(|_| described(&self.upload_path(id)))
             .filter(|upload| upload.bucket == bucket && upload.key == key);
         known.ok_or_else(|| s3_error!(NoSuchUpload))
     }
@@ -147,6 +146,16 @@ impl Folder {
     pub(super) fn end_upload(&self, id: &str) -> S3Result<()> {
         fs::remove_dir_all(self.upload_path(id)).map_err(S3Error::internal_error)
     }
+}
+
+/// Whether a folder is that of an upload: it says what it is for.
+pub(super) fn is_described(folder: &Path) -> bool {
+    described(folder).is_some()
+}
+
+fn described(folder: &Path) -> Option<Upload> {
+    let json = fs::read(folder.join("upload.json")).ok()?;
+    serde_json::from_slice(&json).ok()
 }
 
 /// The part that a file holds, if it holds one.
