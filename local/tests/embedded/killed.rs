@@ -67,64 +67,50 @@ fn start(folder: &Path) -> Victim {
     }
 }
 
-#[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_sigkill() {
-    let folder = tempfile::tempdir().unwrap();
-    let (items, files) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    for round in 0..3_u64 {
-        let mut victim = start(folder.path());
-        let dynamodb = dynamodb_client(victim.dynamodb.clone()).await;
-        let s3 = s3_client(victim.s3.clone()).await;
-        if round == 0 {
-            create_table(&dynamodb).await;
-        }
-        let put_items = tokio::spawn({
-            let items = Arc::clone(&items);
-            async move {
-                loop {
-                    let next = items.load(Ordering::SeqCst);
-                    let put = dynamodb.put_item().table_name(TABLE);
-                    let put = put.set_item(Some(item(next, 1))).send();
-                    if put.await.is_err() {
-                        break;
-                    }
-                    items.store(next + 1, Ordering::SeqCst);
-                }
-            }
-        });
-        let put_files = tokio::spawn({
-            let files = Arc::clone(&files);
-            async move {
-                loop {
-                    let next = files.load(Ordering::SeqCst);
-                    // The same key again and again: each put replaces an object.
-                    let body = ByteStream::from(vec![b'x'; 50_000 + next as usize]);
-                    let put = s3.put_object().bucket(BUCKET).key("k").body(body);
-                    if put.send().await.is_err() {
-                        break;
-                    }
-                    files.store(next + 1, Ordering::SeqCst);
-                }
-            }
-        });
-        let clock = Clock::system();
-        clock.sleep(Duration::from_millis(400 + 130 * round)).await;
-        victim.child.kill().unwrap();
-        victim.child.wait().unwrap();
-        put_items.abort();
-        put_files.abort();
-    }
-    let (items, files) = (items.load(Ordering::SeqCst), files.load(Ordering::SeqCst));
-    assert!(items > 10 && files > 10, "{items} items, {files} files");
+/// How many puts were acknowledged.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    items: AtomicU32,
+    files: AtomicU32,
+}
 
-    let database = folder.path().join("db");
+/// Puts one item after the other until the process is gone.
+async fn put_items(client: aws_sdk_dynamodb::Client, acknowledged: Arc<Acknowledged>) {
+    loop {
+        let next = acknowledged.items.load(Ordering::SeqCst);
+        let put = client.put_item().table_name(TABLE);
+        if put.set_item(Some(item(next, 1))).send().await.is_err() {
+            break;
+        }
+        acknowledged.items.store(next + 1, Ordering::SeqCst);
+    }
+}
+
+/// Puts the same key again and again, each time a byte longer, until the process is gone.
+async fn put_files(client: aws_sdk_s3::Client, acknowledged: Arc<Acknowledged>) {
+    loop {
+        let next = acknowledged.files.load(Ordering::SeqCst);
+        let body = ByteStream::from(vec![b'x'; 50_000 + next as usize]);
+        let put = client.put_object().bucket(BUCKET).key("k").body(body);
+        if put.send().await.is_err() {
+            break;
+        }
+        acknowledged.files.store(next + 1, Ordering::SeqCst);
+    }
+}
+
+async fn assert_items(folder: &Path, count: u32) {
+    let database = folder.join("db");
     let dynamodb = Dynamodb::start(Some(&database), None, Outside::system()).unwrap();
     let client = dynamodb_client(dynamodb.endpoint()).await;
-    for pk in 0..items {
+    for pk in 0..count {
         let get = client.get_item().table_name(TABLE).set_key(Some(key(pk)));
         assert!(get.send().await.unwrap().item.is_some(), "item {pk}");
     }
-    let (s3, _created) = objects::start(&folder.path().join("s3"));
+}
+
+async fn assert_file(folder: &Path, puts_count: u32) {
+    let (s3, _created) = objects::start(&folder.join("s3"));
     let client = s3_client(s3.endpoint()).await;
     let got = client.get_object().bucket(BUCKET).key("k");
     let got = got.send().await.unwrap();
@@ -132,10 +118,37 @@ async fn what_was_acknowledged_is_there_after_a_sigkill() {
     let bytes = got.body.collect().await.unwrap().to_vec();
     // The last acknowledged one, or the one that was cut off after it had been written.
     let length = u32::try_from(bytes.len()).unwrap() - 50_000;
-    assert!(length + 1 >= files, "{length} against {files}");
+    assert!(length + 1 >= puts_count, "{length} against {puts_count}");
     let again = client.put_object().bucket(BUCKET).key("again");
     let again = again.body(bytes.into()).send().await.unwrap();
     assert_eq!(again.e_tag(), Some(etag.as_str()));
-    let blobs = folder.path().join("s3/buckets").join(BUCKET).join("blobs");
+    let blobs = folder.join("s3/buckets").join(BUCKET).join("blobs");
     assert_eq!(std::fs::read_dir(blobs).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_sigkill() {
+    let folder = tempfile::tempdir().unwrap();
+    let acknowledged = Arc::new(Acknowledged::default());
+    for round in 0..3_u64 {
+        let mut victim = start(folder.path());
+        let dynamodb = dynamodb_client(victim.dynamodb.clone()).await;
+        let s3 = s3_client(victim.s3.clone()).await;
+        if round == 0 {
+            create_table(&dynamodb).await;
+        }
+        let items = tokio::spawn(put_items(dynamodb, Arc::clone(&acknowledged)));
+        let files = tokio::spawn(put_files(s3, Arc::clone(&acknowledged)));
+        let clock = Clock::system();
+        clock.sleep(Duration::from_millis(400 + 130 * round)).await;
+        victim.child.kill().unwrap();
+        victim.child.wait().unwrap();
+        items.abort();
+        files.abort();
+    }
+    let items = acknowledged.items.load(Ordering::SeqCst);
+    let files = acknowledged.files.load(Ordering::SeqCst);
+    assert!(items > 10 && files > 10, "{items} items, {files} files");
+    assert_items(folder.path(), items).await;
+    assert_file(folder.path(), files).await;
 }
