@@ -14,6 +14,8 @@ use weir_runtime::Random;
 use weir_servicegate::{Item, Options, ReadError, Reader, SellerReference};
 use weir_store::{ApiKeyHash, ApiKeyRecord, Client, Customer, Program, Seller, Store, StoreError};
 
+use crate::private;
+
 const CLIENT: u128 = 0x11111111_0000_4000_8000_000000000001;
 const PROGRAM: u128 = 0x22222222_0000_4000_8000_000000000001;
 const SELLERS: [(u128, &str, &str); 2] = [
@@ -44,7 +46,7 @@ pub enum DemoError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The key could not be kept.
-    #[error("the API key could not be kept in {KEY_FILE}: {0}")]
+    #[error("the API key could not be kept in {KEY_FILE}: {0}; see that its folder can be written")]
     Key(std::io::Error),
     /// The file whose sellers are to be known could not be read.
     #[error("{path} could not be read: {source}")]
@@ -94,7 +96,7 @@ pub fn seller_references() -> Result<Vec<SellerReference>, DemoError> {
     SELLERS.iter().map(reference).collect()
 }
 
-/// Writes the demo's reference data; what is there stays as it is written.
+/// Writes the demo's reference data. What is there under the demo's ids is written over; all else stays.
 pub async fn seed(store: &Store) -> Result<(), DemoError> {
     let (client_id, program_id) = (client_id()?, program_id()?);
     store
@@ -149,9 +151,8 @@ pub async fn api_key(store: &Store, data: &Path, random: &Random) -> Result<Stri
     let kept = std::fs::read_to_string(&path).ok();
     let kept = kept.and_then(|text| Uuid::try_parse(text.trim()).ok());
     let key = kept.unwrap_or_else(|| random.uuid_v4()).to_string();
-    if kept.is_none() {
-        std::fs::write(&path, &key).map_err(DemoError::Key)?;
-    }
+    // Also when it was kept: it may have been readable by others.
+    private::write(&path, &key).map_err(DemoError::Key)?;
     let record = ApiKeyRecord {
         name: "demo".to_owned(),
         permissions: PERMISSIONS.map(str::to_owned).to_vec(),

@@ -4,7 +4,7 @@
 //! | module | stands for |
 //! | --- | --- |
 //! | [`embedded`] | DynamoDB, S3, SQS, behind their wire protocols |
-//! | [`system`] | event source mappings, S3 notifications, the schedule, the gateway |
+//! | [`system`] | event source mappings, S3 notifications, the schedule, the API's listener |
 //! | [`demo`] | a client with a program, sellers, customers and an API key |
 //! | [`sample`] | a settlement file of theirs |
 //!
@@ -12,5 +12,6 @@
 
 pub mod demo;
 pub mod embedded;
+mod private;
 pub mod sample;
 pub mod system;
