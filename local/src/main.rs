@@ -1,5 +1,6 @@
 //! `weir-local`: the whole system in one process.
 
+use std::env::VarError;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use weir_local::sample::Sample;
-use weir_local::system::{Ports, System, SystemOptions};
+use weir_local::system::{Ports, System, SystemOptions, TUNABLE};
 use weir_runtime::telemetry::{self, TelemetryOptions};
 use weir_runtime::{Clock, Random, Reader};
 use weir_servicegate::generate::Contents;
@@ -32,7 +33,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Where everything is kept; it survives a restart.
+    /// Where everything is kept; it survives a restart. Others are shut out of it.
     #[arg(long, value_name = "DIR", default_value = ".weir")]
     data: PathBuf,
     /// Where the API listens, on the loopback.
@@ -88,19 +89,36 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn start(serve: Serve) -> anyhow::Result<()> {
+    let settings = settings()?;
     // The embedded database warns of every failed condition, which here is daily life.
     let quiet = ("WEIR_LOG".to_owned(), "info,dynoxide=error".to_owned());
-    let mut reader = Reader::new(std::iter::once(quiet).chain(std::env::vars()));
+    let mut reader = Reader::new(std::iter::once(quiet).chain(settings.iter().cloned()));
     let logging = TelemetryOptions::read(&mut reader);
     reader.finish()?;
     telemetry::init(&logging, &Clock::system())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(serve))
+    runtime.block_on(run(serve, settings))
 }
 
-async fn run(serve: Serve) -> anyhow::Result<()> {
+/// What is set for this process of all that may be set. Everything else that it is started with is
+/// meant for something else, such as a deployment.
+fn settings() -> anyhow::Result<Vec<(String, String)>> {
+    let mut settings = Vec::new();
+    for name in TUNABLE {
+        match std::env::var(name) {
+            // As everywhere, an empty variable counts as not set.
+            Ok(value) if value.is_empty() => {}
+            Ok(value) => settings.push((name.to_owned(), value)),
+            Err(VarError::NotPresent) => {}
+            Err(VarError::NotUnicode(_)) => anyhow::bail!("{name} is not Unicode: set it anew"),
+        }
+    }
+    Ok(settings)
+}
+
+async fn run(serve: Serve, settings: Vec<(String, String)>) -> anyhow::Result<()> {
     let faults: Faults = serde_json::from_str(&serve.faults).context("--faults is not valid")?;
     let options = SystemOptions {
         data: serve.data,
@@ -115,26 +133,31 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
         seed: serve.seed,
         register_sellers_of: serve.register_sellers_of,
         sweep_every: Duration::from_secs(serve.sweep_seconds.max(1)),
-        // What is set for this process is meant for the functions in it.
-        settings: std::env::vars()
-            .filter(|(name, _)| name.starts_with("WEIR_"))
-            .collect(),
+        settings,
     };
-    let data = options.data.clone();
-    let system = System::start(options).await?;
-    let lines: Vec<_> = system
-        .environment()
-        .iter()
-        .map(|(name, value)| format!("{name}={value}\n"))
-        .collect();
-    std::fs::write(data.join("functions.env"), lines.concat()).context("write functions.env")?;
+    let mut system = System::start(options).await?;
+    system.write_environment()?;
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{}", serde_json::to_string(system.ready())?)?;
     stdout.flush()?;
     drop(stdout);
-    stopped().await?;
+    let ended = tokio::select! {
+        asked = stopped() => asked.map(|()| None)?,
+        part = system.ended() => Some(part),
+    };
+    if let Some(part) = ended {
+        tracing::error!(part, "a part has ended by itself");
+    }
     tracing::info!("stopping");
-    system.stop().await
+    let stopped = system.stop().await;
+    match ended {
+        None => Ok(stopped?),
+        Some(part) => {
+            let reason = stopped.err().map(|error| format!(": {error}"));
+            let reason = reason.unwrap_or_default();
+            anyhow::bail!("{part} has ended by itself{reason}; start again, what it kept is there")
+        }
+    }
 }
 
 fn sample(arguments: &SampleArguments) -> anyhow::Result<()> {

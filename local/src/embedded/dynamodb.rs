@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 
 use dynoxide::Database;
 use dynoxide::server::serve_with_shutdown;
+use futures::FutureExt as _;
+use futures::future::Shared;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -37,18 +39,44 @@ pub struct Dynamodb {
     outside: Outside,
     database: Handle,
     stop: Option<oneshot::Sender<()>>,
-    ended: oneshot::Receiver<Result<(), String>>,
+    ended: Shared<oneshot::Receiver<Result<(), String>>>,
     thread: JoinHandle<()>,
     /// Held, not used: it keeps other processes away.
     _lock: Option<fs::File>,
 }
 
 /// The engine's handle, which has nothing to show for debugging.
+#[derive(Clone)]
 struct Handle(Database);
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Database")
+    }
+}
+
+/// Deletes what has outlived its time, as DynamoDB does by itself. Clones work on the same tables.
+#[derive(Debug, Clone)]
+pub struct Expiry {
+    database: Handle,
+}
+
+impl Expiry {
+    /// Deletes the items whose time to live has passed, and tells how many there were. Requests go in
+    /// between the pages.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn sweep(&self) -> Result<usize, EmbeddedError> {
+        let database = self.database.0.clone();
+        let failed = |reason: String| EmbeddedError::Failed {
+            service: NAME,
+            reason,
+        };
+        tokio::task::spawn_blocking(move || database.sweep_ttl())
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -85,7 +113,7 @@ impl Dynamodb {
             outside,
             database: Handle(database),
             stop: Some(stop),
-            ended,
+            ended: ended.shared(),
             thread,
             _lock: lock,
         })
@@ -102,20 +130,25 @@ impl Dynamodb {
     }
 
     /// Deletes the items whose time to live has passed, and tells how many there were. AWS does it by
-    /// itself within days; here somebody has to ask. Requests go in between the pages.
+    /// itself within days; here somebody has to ask.
     ///
     /// # Errors
     /// The database refused.
     pub async fn sweep_expired(&self) -> Result<usize, EmbeddedError> {
-        let database = self.database.0.clone();
-        let failed = |reason: String| EmbeddedError::Failed {
-            service: NAME,
-            reason,
-        };
-        tokio::task::spawn_blocking(move || database.sweep_ttl())
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(|error| failed(error.to_string()))
+        self.expiry().sweep().await
+    }
+
+    /// What [`Dynamodb::sweep_expired`] does, for a schedule that does not own the database.
+    pub fn expiry(&self) -> Expiry {
+        Expiry {
+            database: self.database.clone(),
+        }
+    }
+
+    /// Waits until it serves no more, which it does of itself only when something is badly wrong.
+    pub async fn ended(&self) {
+        // Why it ended is told by `stop`.
+        let _ = self.ended.clone().await;
     }
 
     /// Accepts nothing more, lets the requests under way finish for some seconds, and closes the file.
@@ -133,7 +166,7 @@ impl Dynamodb {
         };
         self.outside
             .clock
-            .timeout(STOP_GRACE, &mut self.ended)
+            .timeout(STOP_GRACE, self.ended.clone())
             .await
             .map_err(|_| failed("a request did not end in time".to_owned()))?
             .map_err(|_| failed("its thread ended by itself".to_owned()))?

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 listener on the loopback for S3 and SQS, and the lock on a part's folder.
+//! One HTTP/1.1 listener on the loopback for S3, SQS and the API, and the lock on a part's folder.
 //!
 //! Invariant: [`Server::stop`] accepts nothing more, lets the requests under way finish for at most
 //! [`STOP_GRACE`], then drops the rest. A server that is dropped stops the same way by itself.
@@ -34,6 +34,14 @@ pub(super) fn bind(
     port: Option<u16>,
 ) -> Result<(std::net::TcpListener, SocketAddr), EmbeddedError> {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+    bind_to(service, wanted)
+}
+
+/// Opens a listener on an address, and gives the one it has got.
+pub(crate) fn bind_to(
+    service: &'static str,
+    wanted: SocketAddr,
+) -> Result<(std::net::TcpListener, SocketAddr), EmbeddedError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => EmbeddedError::PortInUse {
             service,
@@ -76,7 +84,7 @@ pub(super) fn lock(service: &'static str, path: &Path) -> Result<File, EmbeddedE
 
 /// A running listener.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     addr: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -84,7 +92,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Serves `service` on `listener`. Needs a Tokio runtime.
-    pub(super) fn start<S, B>(
+    pub(crate) fn start<S, B>(
         name: &'static str,
         (listener, addr): (std::net::TcpListener, SocketAddr),
         clock: Clock,
@@ -108,12 +116,18 @@ impl Server {
         Ok(Self { addr, stop, task })
     }
 
-    pub(super) fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
+    /// Waits until it serves no more, which it does of itself only when something is badly wrong.
+    pub(crate) async fn ended(&self) {
+        // Who accepts connections listens to it as long as it lives.
+        self.stop.closed().await;
+    }
+
     /// Stops, and returns once nothing is served any more.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         // Nobody listening means that it has stopped already.
         let _ = self.stop.send(true);
         if let Err(error) = self.task.await {

@@ -13,7 +13,8 @@
 //!   handed to the operating system by then; a power cut may cost the last moments, never the rest;
 //! - one folder or file belongs to one process at a time: a lock on it, which the operating system
 //!   drops with the process, keeps a second one out;
-//! - time and randomness are arguments.
+//! - time and randomness are arguments, but for DynamoDB: its engine goes by the machine's clock in
+//!   time to live and creation times.
 //!
 //! They refuse what AWS would refuse wherever that could hide a mistake: too many entries in a batch,
 //! a message too large, a stale `If-Match`. The keys they accept are [`ACCESS_KEY_ID`] and
@@ -25,8 +26,9 @@ mod listener;
 mod s3;
 mod sqs;
 
-pub use dynamodb::Dynamodb;
+pub use dynamodb::{Dynamodb, Expiry};
 pub use error::EmbeddedError;
+pub(crate) use listener::{Server, bind_to};
 pub use s3::{CreatedBy, ObjectCreated, S3, S3Options};
 pub use sqs::{QueueCounts, Sqs};
 

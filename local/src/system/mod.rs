@@ -1,263 +1,111 @@
 //! Puts the parts together as AWS does: queues trigger functions, S3 announces objects, a schedule
-//! sweeps, a gateway serves the API.
+//! sweeps. The API listens on a port of its own, with no gateway before it.
 //!
 //! The functions' own settings, builders and handlers run here, on events of the real shape; only
-//! what calls them is ours. State lives in one folder. The queues do not survive a restart: what
-//! they held is found again by the sweeper, and objects that nobody has heard of are announced
-//! once more.
+//! what calls them is ours. State lives in one folder, which nobody but its owner may enter. The
+//! queues do not survive a restart: what they held is found again by the sweeper, and objects that
+//! nobody has heard of are announced once more.
+//!
+//! Refused are settings that would lead out of this process: see [`TUNABLE`].
 
+mod answer;
 mod environment;
+mod error;
+mod functions;
+mod invoke;
 mod notify;
+mod options;
 mod pump;
+mod services;
+mod tasks;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use tokio::net::TcpListener;
+use hyper_util::service::TowerToHyperService;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use weir_api::Api;
 use weir_lambda::Parts;
-use weir_runtime::{AwsClients, AwsOptions, Clock, Metrics, Random, Reader};
-use weir_simulator::{Faults, Running, Simulator, SimulatorOptions};
+use weir_runtime::{AwsClients, AwsOptions, Reader};
+use weir_simulator::Running;
 use weir_store::{Names, Store};
 
-use crate::demo;
-use crate::embedded::{Dynamodb, Outside, S3, S3Options, Sqs};
-use environment::environment;
-use pump::{Pump, QueueSpec};
+use crate::embedded::{EmbeddedError, ObjectCreated, Outside, Server, bind_to};
+use crate::{demo, private};
+use functions::Functions;
+use services::Services;
+use tasks::Tasks;
+
+pub use environment::TUNABLE;
+pub use error::SystemError;
+pub use options::{Ports, Ready, SystemOptions};
 
 /// The upload bucket.
 pub const BUCKET: &str = "weir-uploads";
-/// How long the upload function may run: short, so that continuations are part of daily life.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the processor may run.
-const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the sweeper may run.
-const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
-/// Invocations of the processor at the same time.
-const PROCESSORS: usize = 4;
-/// Files that are taken at the same time.
-const UPLOADERS: usize = 2;
+/// The file in the data folder that holds the settings of the functions.
+const SETTINGS_FILE: &str = "functions.env";
 
-/// How the system is to be.
-#[derive(Debug, Clone)]
-pub struct SystemOptions {
-    /// Where everything is kept; created when it is not there.
-    pub data: PathBuf,
-    /// Where the API listens; on the loopback.
-    pub listen: SocketAddr,
-    /// Fixed ports of DynamoDB, S3, SQS and the simulator; any free ones when not given.
-    pub ports: Ports,
-    /// What the simulator does wrong.
-    pub faults: Faults,
-    /// What the simulator's faults and ids are derived from.
-    pub seed: u64,
-    /// A file whose sellers are to be known.
-    pub register_sellers_of: Option<PathBuf>,
-    /// How often the sweeper runs.
-    pub sweep_every: Duration,
-    /// Settings of the functions, over the local defaults.
-    pub settings: Vec<(String, String)>,
-}
-
-/// Fixed ports.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Ports {
-    /// Of DynamoDB.
-    pub dynamodb: Option<u16>,
-    /// Of S3.
-    pub s3: Option<u16>,
-    /// Of SQS.
-    pub sqs: Option<u16>,
-    /// Of the simulator.
-    pub three_rivers: Option<u16>,
-}
-
-/// What is said once everything runs.
-#[derive(Debug, Clone, Serialize)]
-pub struct Ready {
-    /// Always true.
-    pub ready: bool,
-    /// Base URL of the API.
-    pub api: String,
-    /// Endpoint of S3.
-    pub s3: String,
-    /// Endpoint of SQS.
-    pub sqs: String,
-    /// Endpoint of DynamoDB.
-    pub dynamodb: String,
-    /// Base URL of the simulator.
-    pub three_rivers: String,
-    /// The upload bucket.
-    pub bucket: String,
-    /// The API key of the demo's program.
-    pub api_key: String,
-}
-
-/// The running system. Dropping it stops it.
+/// The running system. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct System {
     ready: Ready,
     environment: Vec<(String, String)>,
+    data: PathBuf,
     store: Store,
-    clients: AwsClients,
-    tasks: JoinSet<()>,
-    simulator: Running,
-    dynamodb: Dynamodb,
-    s3: S3,
-    sqs: Sqs,
+    api: Server,
+    tasks: Tasks,
+    services: Services,
 }
 
 impl System {
-    /// Starts everything, and returns when requests are served.
-    pub async fn start(options: SystemOptions) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            options.listen.ip().is_loopback(),
-            "listen on 127.0.0.1 only"
-        );
-        std::fs::create_dir_all(&options.data)?;
-        let outside = Outside::system();
-        let (clock, random) = (outside.clock.clone(), outside.random.clone());
-        let (on_created, created) = mpsc::channel(1_000);
-        let database = options.data.join("dynamodb.sqlite");
-        let dynamodb = Dynamodb::start(Some(&database), options.ports.dynamodb, outside.clone())?;
-        let s3 = S3Options {
-            folder: options.data.join("s3"),
-            port: options.ports.s3,
-            buckets: vec![BUCKET.to_owned()],
-            on_created,
-        };
-        let s3 = S3::start(s3, outside.clone())?;
-        let sqs = Sqs::start(options.ports.sqs, outside)?;
-        let simulator = start_simulator(&options, &clock).await?;
-        let listener = TcpListener::bind(options.listen).await?;
-        let mut environment = environment(&dynamodb, &s3, &sqs, &simulator);
-        environment.extend(options.settings.clone());
-        let mut reader = Reader::new(environment.clone());
-        let (aws, names) = (AwsOptions::read(&mut reader), Names::read(&mut reader));
-        reader.finish()?;
-        let clients = AwsClients::new(&aws).await;
-        let store = Store::new(clients.clone(), names, clock.clone(), random.clone());
-        let uploads = QueueSpec::new("uploads", UPLOAD_TIMEOUT);
-        let details = QueueSpec::new("details", PROCESS_TIMEOUT);
-        uploads.create(&clients.sqs).await?;
-        details.create(&clients.sqs).await?;
-        store.create_tables().await?;
-        demo::seed(&store).await?;
-        if let Some(path) = &options.register_sellers_of {
-            demo::register_sellers_of(&store, path, &random).await?;
+    /// Starts everything, and returns when requests are served. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// An address or the data folder cannot be used, a setting is wrong or not one to be set, or what
+    /// the folder holds cannot be read. Each error says what to do.
+    pub async fn start(options: SystemOptions) -> Result<Self, SystemError> {
+        if !options.listen.ip().is_loopback() {
+            return Err(SystemError::NotLoopback(options.listen));
         }
+        environment::check(&options.settings)?;
+        private::folder(&options.data).map_err(|source| unusable(&options.data, source))?;
+        let outside = Outside::system();
+        let listener = bind_to("API", options.listen)?;
+        let (services, created) = Services::start(&options, &outside).await?;
+        let environment = environment::environment(&services, &options.settings);
+        let functions = Functions::build(&environment, &outside).await?;
+        let (store, clients) = store(&environment, &outside).await?;
+        functions::create_queues(&clients.sqs).await?;
+        let api_key = seed(&store, &options, &outside).await?;
         let ready = Ready {
             ready: true,
-            api: format!("http://{}", listener.local_addr()?),
-            s3: s3.endpoint(),
-            sqs: sqs.endpoint(),
-            dynamodb: dynamodb.endpoint(),
-            three_rivers: simulator.base_url(),
+            api: format!("http://{}", listener.1),
+            s3: services.s3.endpoint(),
+            sqs: services.sqs.endpoint(),
+            dynamodb: services.dynamodb.endpoint(),
+            three_rivers: services.simulator.base_url(),
             bucket: BUCKET.to_owned(),
-            api_key: demo::api_key(&store, &options.data, &random).await?,
+            api_key,
         };
-        let mut system = Self {
+        let mut tasks = Tasks::default();
+        let expiry = services.dynamodb.expiry();
+        let (sqs, every) = (&services.sqs, options.sweep_every);
+        functions.run(&mut tasks, &clients.sqs, sqs, expiry, every);
+        let notifier = notify::Notifier {
+            sqs: clients.sqs,
+            queue_url: services.sqs.queue_url("uploads"),
+            store: store.clone(),
+            clock: outside.clock.clone(),
+        };
+        announce(&mut tasks, notifier, &services, created);
+        Ok(Self {
             ready,
             environment,
+            data: options.data,
+            api: serve_api(listener, store.clone(), &outside)?,
             store,
-            clients,
-            tasks: JoinSet::new(),
-            simulator,
-            dynamodb,
-            s3,
-            sqs,
-        };
-        system
-            .run_functions(&clock, &random, options.sweep_every, uploads, details)
-            .await?;
-        system.run_notifications(created);
-        system.serve_api(listener, &clock, &random);
-        Ok(system)
-    }
-
-    async fn run_functions(
-        &mut self,
-        clock: &Clock,
-        random: &Random,
-        sweep_every: Duration,
-        uploads: QueueSpec,
-        details: QueueSpec,
-    ) -> anyhow::Result<()> {
-        let parts = || Parts {
-            clock: clock.clone(),
-            random: random.clone(),
-            metrics: Metrics::discarded(clock.clone()),
-        };
-        let mut reader = Reader::new(self.environment.clone());
-        let upload = weir_settlement_upload::read(&mut reader);
-        let process = weir_detail_processor::read(&mut reader);
-        let sweep = weir_sweeper::read(&mut reader);
-        reader.finish()?;
-        let failed = |error: weir_lambda::BuildError| anyhow::anyhow!(error);
-        let upload = weir_settlement_upload::build(upload, parts())
-            .await
-            .map_err(failed)?;
-        let process = weir_detail_processor::build(process, parts())
-            .await
-            .map_err(failed)?;
-        let sweep = weir_sweeper::build(sweep, parts()).await.map_err(failed)?;
-        let pump = |queue: QueueSpec| Pump {
-            sqs: self.clients.sqs.clone(),
-            url: self.sqs.queue_url(queue.name),
-            queue,
-            clock: clock.clone(),
-        };
-        for _ in 0..UPLOADERS {
-            let (pump, state) = (pump(uploads), upload.clone());
-            self.tasks.spawn(pump.run(move |event, deadline| {
-                let state = state.clone();
-                async move { weir_settlement_upload::handle(&state, event, deadline).await }
-            }));
-        }
-        for _ in 0..PROCESSORS {
-            let (pump, state) = (pump(details), process.clone());
-            self.tasks.spawn(pump.run(move |event, deadline| {
-                let state = state.clone();
-                async move { weir_detail_processor::handle(&state, event, deadline).await }
-            }));
-        }
-        let clock = clock.clone();
-        self.tasks.spawn(async move {
-            loop {
-                let deadline = weir_lambda::Deadline::after(SWEEP_TIMEOUT, &clock);
-                let event = pump::schedule_event(clock.now());
-                if let Err(error) = weir_sweeper::handle(&sweep, event, deadline).await {
-                    tracing::error!(%error, "the sweeper failed");
-                }
-                clock.sleep(sweep_every).await;
-            }
-        });
-        Ok(())
-    }
-
-    fn run_notifications(&mut self, created: mpsc::Receiver<crate::embedded::ObjectCreated>) {
-        let notifier = notify::Notifier {
-            sqs: self.clients.sqs.clone(),
-            queue_url: self.sqs.queue_url("uploads"),
-            store: self.store.clone(),
-        };
-        let known = self.s3.objects(BUCKET);
-        self.tasks
-            .spawn(async move { notifier.run(known, created).await });
-    }
-
-    fn serve_api(&mut self, listener: TcpListener, clock: &Clock, random: &Random) {
-        let metrics = Metrics::discarded(clock.clone());
-        let api = Api::new(self.store.clone(), clock.clone(), random.clone(), metrics);
-        self.tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, api.router()).await {
-                tracing::error!(%error, "the API stopped");
-            }
-        });
+            tasks,
+            services,
+        })
     }
 
     /// What is said once everything runs.
@@ -265,9 +113,21 @@ impl System {
         &self.ready
     }
 
-    /// The settings of the functions, for running one of them elsewhere.
+    /// The settings of the functions, for running one of them elsewhere. Each name is there once.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment
+    }
+
+    /// Writes [`System::environment`] to `functions.env` in the data folder, a `NAME=value` a line,
+    /// for its owner alone.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_environment(&self) -> Result<(), SystemError> {
+        let line = |(name, value): &(String, String)| format!("{name}={value}\n");
+        let text: String = self.environment.iter().map(line).collect();
+        let path = self.data.join(SETTINGS_FILE);
+        private::write(&path, &text).map_err(|source| unusable(&path, source))
     }
 
     /// The tables, queues and objects.
@@ -277,26 +137,87 @@ impl System {
 
     /// The simulator.
     pub fn simulator(&self) -> &Running {
-        &self.simulator
+        &self.services.simulator
     }
 
-    /// Stops everything, the functions first.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.tasks.shutdown().await;
-        self.simulator.stop().await;
-        self.sqs.stop().await;
-        self.s3.stop().await;
-        Ok(self.dynamodb.stop().await?)
+    /// Waits until a part has ended, and tells which. None does so by itself unless it is broken:
+    /// then nothing more can be relied on, and the system is to be stopped.
+    pub async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            () = self.api.ended() => "the API",
+            part = self.tasks.ended() => part,
+            part = self.services.ended() => part,
+        }
+    }
+
+    /// Stops everything: the API once its requests are answered, then the functions where they wait,
+    /// then what they work on.
+    ///
+    /// # Errors
+    /// The database had failed before, or did not end in time.
+    pub async fn stop(self) -> Result<(), SystemError> {
+        self.api.stop().await;
+        self.tasks.stop().await;
+        self.services.stop().await
     }
 }
 
-async fn start_simulator(options: &SystemOptions, clock: &Clock) -> anyhow::Result<Running> {
-    let listen = SocketAddr::from(([127, 0, 0, 1], options.ports.three_rivers.unwrap_or(0)));
-    let simulator = SimulatorOptions {
-        seed: options.seed,
-        faults: options.faults.clone(),
-        state_file: Some(options.data.join("three-rivers.journal")),
-        ..SimulatorOptions::default()
-    };
-    Ok(Simulator::start(listen, simulator, clock.clone()).await?)
+/// The tables, queues and objects by the functions' own settings.
+async fn store(
+    environment: &[(String, String)],
+    outside: &Outside,
+) -> Result<(Store, AwsClients), SystemError> {
+    let mut reader = Reader::new(environment.iter().cloned());
+    let (aws, names) = (AwsOptions::read(&mut reader), Names::read(&mut reader));
+    reader.finish()?;
+    let clients = AwsClients::new(&aws).await;
+    let (clock, random) = (outside.clock.clone(), outside.random.clone());
+    Ok((Store::new(clients.clone(), names, clock, random), clients))
+}
+
+/// Makes the tables and the demo's data, and gives the API key.
+async fn seed(
+    store: &Store,
+    options: &SystemOptions,
+    outside: &Outside,
+) -> Result<String, SystemError> {
+    store.create_tables().await?;
+    demo::seed(store).await?;
+    if let Some(path) = &options.register_sellers_of {
+        demo::register_sellers_of(store, path, &outside.random).await?;
+    }
+    Ok(demo::api_key(store, &options.data, &outside.random).await?)
+}
+
+fn announce(
+    tasks: &mut Tasks,
+    notifier: notify::Notifier,
+    services: &Services,
+    created: mpsc::Receiver<ObjectCreated>,
+) {
+    let known = services.s3.objects(BUCKET);
+    tasks.spawn("S3's notifications", notifier.run(known, created));
+}
+
+fn serve_api(
+    listener: (std::net::TcpListener, std::net::SocketAddr),
+    store: Store,
+    outside: &Outside,
+) -> Result<Server, SystemError> {
+    let Parts {
+        clock,
+        random,
+        metrics,
+    } = functions::parts(outside);
+    let api = Api::new(store, clock.clone(), random, metrics);
+    let service = TowerToHyperService::new(api.router());
+    Ok(Server::start("API", listener, clock, service)?)
+}
+
+fn unusable(path: &Path, source: std::io::Error) -> SystemError {
+    SystemError::Embedded(EmbeddedError::FolderUnusable {
+        service: "data folder",
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -1,21 +1,36 @@
-//! S3's notifications: every new object becomes a message on the uploads queue.
+//! S3's notifications: every new object of the upload bucket becomes a message on the uploads queue.
+//!
+//! Invariant: an object is announced at least once. What fails is tried again until it succeeds, as an
+//! object that nobody has announced would lie there until the next start; to announce one twice does no
+//! harm, because a file is taken once.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use weir_domain::{FileId, ObjectIdentity};
+use weir_runtime::Clock;
 use weir_store::Store;
 
 use crate::embedded::{ObjectCreated, REGION};
+use crate::system::BUCKET;
+
+/// The pause before what has failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So often it is looked up whether a file is known. Past it the object is announced all the same: one
+/// that cannot be looked up must not keep the others waiting.
+const LOOKUPS_MAX: u32 = 5;
 
 /// Announces objects.
 pub(super) struct Notifier {
     pub(super) sqs: Client,
     pub(super) queue_url: String,
     pub(super) store: Store,
+    pub(super) clock: Clock,
 }
 
 impl Notifier {
@@ -26,24 +41,42 @@ impl Notifier {
         mut created: mpsc::Receiver<ObjectCreated>,
     ) {
         for object in known {
-            let identity = ObjectIdentity::new(&object.bucket, &object.key, &object.etag);
-            match self.store.file(FileId::of_object(&identity)).await {
-                Ok(Some(_)) => {}
-                Ok(None) => self.announce(&object).await,
-                Err(error) => {
-                    tracing::warn!(%error, key = object.key, "a file could not be looked up");
-                }
+            if !self.is_known(&object).await {
+                self.announce(&object).await;
             }
         }
         while let Some(object) = created.recv().await {
-            self.announce(&object).await;
+            // Other buckets can be made; nothing is to be heard of them.
+            if object.bucket == BUCKET {
+                self.announce(&object).await;
+            }
         }
     }
 
+    async fn is_known(&self, object: &ObjectCreated) -> bool {
+        let identity = ObjectIdentity::new(&object.bucket, &object.key, &object.etag);
+        for _ in 0..LOOKUPS_MAX {
+            match self.store.file(FileId::of_object(&identity)).await {
+                Ok(file) => return file.is_some(),
+                Err(error) => {
+                    tracing::warn!(%error, key = object.key, "a file could not be looked up");
+                    self.clock.sleep(PAUSE).await;
+                }
+            }
+        }
+        false
+    }
+
     async fn announce(&self, object: &ObjectCreated) {
-        let message = self.sqs.send_message().queue_url(&self.queue_url);
-        if let Err(error) = message.message_body(event(object).to_string()).send().await {
-            tracing::error!(?error, key = object.key, "an object could not be announced");
+        let message = event(object).to_string();
+        loop {
+            let request = self.sqs.send_message().queue_url(&self.queue_url);
+            let Err(error) = request.message_body(&message).send().await else {
+                return;
+            };
+            let error = DisplayErrorContext(error);
+            tracing::error!(%error, key = object.key, "an object could not be announced");
+            self.clock.sleep(PAUSE).await;
         }
     }
 }
@@ -83,3 +116,6 @@ fn form_encoded(key: &str) -> String {
     }
     encoded
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,28 @@
-//! Event source mappings: a queue's messages are handed to a function, and those that it does not
-//! report as failed are deleted.
+//! Event source mappings: a queue's messages are handed to a function, and those that it says are done
+//! are deleted.
+//!
+//! Invariant: a message is deleted only on an answer that was understood and does not name it. An
+//! invocation that failed, panicked or ran out of time deletes nothing, and the next one follows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::Context;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::operation::create_queue::CreateQueueError;
+use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use weir_lambda::Deadline;
 use weir_runtime::Clock;
 
 use crate::embedded::{ACCOUNT_ID, REGION, Sqs};
+use crate::system::SystemError;
+use crate::system::answer::failures;
+use crate::system::invoke::invoke;
 
 /// How often a message is received before it goes to the dead letters.
 const RECEIVES_MAX: u32 = 5;
@@ -28,38 +35,32 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueSpec {
     pub(super) name: &'static str,
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl QueueSpec {
-    pub(super) fn new(name: &'static str, timeout: Duration) -> Self {
-        Self { name, timeout }
-    }
-
     /// Makes the queue and its dead-letter queue. A message is out of sight for six times the
     /// function's time, as AWS recommends.
-    pub(super) async fn create(&self, sqs: &Client) -> anyhow::Result<()> {
+    pub(super) async fn create(&self, sqs: &Client) -> Result<(), SystemError> {
         let dead = format!("{}-dead", self.name);
-        sqs.create_queue()
-            .queue_name(&dead)
-            .send()
-            .await
-            .context("make a dead-letter queue")?;
+        let failed = |queue: &str, error: SdkError<CreateQueueError>| SystemError::Queue {
+            queue: queue.to_owned(),
+            reason: DisplayErrorContext(error).to_string(),
+        };
+        let request = sqs.create_queue().queue_name(&dead);
+        let made = request.send().await;
+        made.map_err(|error| failed(&dead, error))?;
         let redrive = json!({
             "deadLetterTargetArn": Sqs::queue_arn(&dead),
             "maxReceiveCount": RECEIVES_MAX,
         });
         let visibility = self.timeout.as_secs() * 6;
-        sqs.create_queue()
-            .queue_name(self.name)
-            .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())
-            .attributes(
-                QueueAttributeName::VisibilityTimeout,
-                visibility.to_string(),
-            )
-            .send()
-            .await
-            .context("make a queue")?;
+        let request = sqs.create_queue().queue_name(self.name);
+        let request = request.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
+        let visibility_name = QueueAttributeName::VisibilityTimeout;
+        let request = request.attributes(visibility_name, visibility.to_string());
+        let made = request.send().await;
+        made.map_err(|error| failed(self.name, error))?;
         Ok(())
     }
 }
@@ -77,30 +78,33 @@ impl Pump {
     pub(super) async fn run<H, F, E>(self, handler: H)
     where
         H: Fn(Value, Deadline) -> F,
-        F: Future<Output = Result<Value, E>>,
-        E: Display,
+        F: Future<Output = Result<Value, E>> + Send + 'static,
+        E: Display + Send + 'static,
     {
+        let QueueSpec { name, timeout } = self.queue;
         loop {
-            match self.receive().await {
-                Ok(messages) if messages.is_empty() => {}
-                Ok(messages) => {
-                    let deadline = Deadline::after(self.queue.timeout, &self.clock);
-                    match handler(self.event(&messages), deadline).await {
-                        Ok(answer) => self.delete_done(&messages, &answer).await,
-                        Err(error) => {
-                            tracing::error!(%error, queue = self.queue.name, "an invocation failed");
-                        }
-                    }
-                }
+            let messages = match self.receive().await {
+                Ok(messages) if messages.is_empty() => continue,
+                Ok(messages) => messages,
                 Err(error) => {
-                    tracing::error!(%error, queue = self.queue.name, "nothing could be received");
+                    let error = DisplayErrorContext(error);
+                    tracing::error!(%error, queue = name, "nothing could be received");
                     self.clock.sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let deadline = Deadline::after(timeout, &self.clock);
+            let invocation = handler(self.event(&messages), deadline);
+            match invoke(&self.clock, timeout, invocation).await {
+                Ok(answer) => self.delete_done(&messages, answer).await,
+                Err(error) => {
+                    tracing::error!(%error, queue = name, "an invocation failed: all messages stay");
                 }
             }
         }
     }
 
-    async fn receive(&self) -> anyhow::Result<Vec<Message>> {
+    async fn receive(&self) -> Result<Vec<Message>, SdkError<ReceiveMessageError>> {
         let answer = self
             .sqs
             .receive_message()
@@ -153,17 +157,21 @@ impl Pump {
         })
     }
 
-    async fn delete_done(&self, messages: &[Message], answer: &Value) {
-        let failed: BTreeSet<&str> = answer
-            .get("batchItemFailures")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|failure| failure.get("itemIdentifier")?.as_str())
-            .collect();
+    /// Deletes what the answer says is done: nothing, when it cannot be understood.
+    async fn delete_done(&self, messages: &[Message], answer: Value) {
+        let queue = self.queue.name;
+        let batch = messages.iter().filter_map(Message::message_id).collect();
+        let failed = match failures(answer, &batch) {
+            Ok(failed) => failed,
+            Err(error) => {
+                tracing::error!(%error, queue, "an answer that says nothing: all messages stay");
+                return;
+            }
+        };
         let entries: Vec<_> = messages
             .iter()
-            .filter(|message| !message.message_id().is_some_and(|id| failed.contains(id)))
+            // A message without an id could not be named as failed.
+            .filter(|message| message.message_id().is_some_and(|id| !failed.contains(id)))
             .enumerate()
             .filter_map(|(index, message)| {
                 DeleteMessageBatchRequestEntry::builder()
@@ -177,25 +185,20 @@ impl Pump {
             return;
         }
         let request = self.sqs.delete_message_batch().queue_url(&self.url);
-        if let Err(error) = request.set_entries(Some(entries)).send().await {
-            tracing::warn!(
-                ?error,
-                queue = self.queue.name,
-                "messages could not be deleted"
-            );
+        match request.set_entries(Some(entries)).send().await {
+            Ok(answer) => {
+                for refused in answer.failed() {
+                    let (code, reason) = (refused.code(), refused.message());
+                    tracing::warn!(code, reason, queue, "a message was not deleted");
+                }
+            }
+            Err(error) => {
+                let error = DisplayErrorContext(error);
+                tracing::warn!(%error, queue, "messages could not be deleted");
+            }
         }
     }
 }
 
-/// What EventBridge sends on a schedule.
-pub(super) fn schedule_event(now: DateTime<Utc>) -> Value {
-    json!({
-        "version": "0",
-        "source": "aws.scheduler",
-        "detail-type": "Scheduled Event",
-        "time": now.to_rfc3339_opts(SecondsFormat::Secs, true),
-        "region": REGION,
-        "account": ACCOUNT_ID,
-        "detail": {},
-    })
-}
+#[cfg(test)]
+mod tests;

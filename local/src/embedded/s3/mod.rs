@@ -165,6 +165,11 @@ impl S3 {
         walked.map(|()| objects).unwrap_or_default()
     }
 
+    /// Waits until it serves no more, which it does of itself only when something is badly wrong.
+    pub async fn ended(&self) {
+        self.server.ended().await;
+    }
+
     /// Lets requests under way finish for some seconds, then stops.
     pub async fn stop(self) {
         self.server.stop().await;

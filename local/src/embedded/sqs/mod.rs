@@ -90,6 +90,11 @@ impl Sqs {
         self.operations.counts(name)
     }
 
+    /// Waits until it serves no more, which it does of itself only when something is badly wrong.
+    pub async fn ended(&self) {
+        self.server.ended().await;
+    }
+
     /// Ends the receives that wait, with nothing; lets requests under way finish; then stops. The
     /// messages are gone.
     pub async fn stop(self) {
