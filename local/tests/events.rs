@@ -1,0 +1,185 @@
+//! The sample events: each is taken by its function, as a person who sends one by hand expects.
+//!
+//! They tell of the golden sample file, uploaded under a key of the demo's program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test helpers"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use weir_domain::{BatchOrdinal, FileId, ObjectIdentity};
+use weir_lambda::{Deadline, Parts};
+use weir_local::system::{BUCKET, Ports, System, SystemOptions};
+use weir_runtime::{Clock, Metrics, Random, Reader};
+use weir_simulator::Faults;
+use weir_store::{DetailsMessage, UploadContinuation};
+
+const KEY: &str = "11111111-0000-4000-8000-000000000001/\
+                   22222222-0000-4000-8000-000000000001/golden file.xml";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn event(name: &str) -> Value {
+    let path = root().join("events").join(format!("example-{name}.json"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The body of the first message of a queue's event.
+fn body<T: serde::de::DeserializeOwned>(event: &Value) -> T {
+    serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap()
+}
+
+/// A running system that has the file the events tell of.
+struct Stage {
+    system: System,
+    object: ObjectIdentity,
+    clock: Clock,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SystemOptions {
+            data: folder.path().to_owned(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            ports: Ports::default(),
+            faults: Faults::default(),
+            seed: 1,
+            register_sellers_of: None,
+            sweep_every: Duration::from_secs(5),
+            settings: Vec::new(),
+        };
+        let system = System::start(options).await.unwrap();
+        let golden = std::fs::read(root().join("tests/fixtures/settlements/golden.xml")).unwrap();
+        let object = system.store().put_upload(KEY, golden.into()).await.unwrap();
+        Self {
+            system,
+            object,
+            clock: Clock::system(),
+            _folder: folder,
+        }
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(self.system.environment().to_vec())
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            clock: self.clock.clone(),
+            random: Random::system(),
+            metrics: Metrics::discarded(self.clock.clone()),
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::after(Duration::from_secs(30), &self.clock)
+    }
+
+    async fn upload(&self, name: &str) -> Value {
+        let mut reader = self.reader();
+        let settings = weir_settlement_upload::read(&mut reader);
+        reader.finish().unwrap();
+        let state = weir_settlement_upload::build(settings, self.parts())
+            .await
+            .unwrap();
+        weir_settlement_upload::handle(&state, event(name), self.deadline())
+            .await
+            .unwrap()
+    }
+
+    async fn process(&self, name: &str) -> Value {
+        let mut reader = self.reader();
+        let settings = weir_detail_processor::read(&mut reader);
+        reader.finish().unwrap();
+        let state = weir_detail_processor::build(settings, self.parts())
+            .await
+            .unwrap();
+        weir_detail_processor::handle(&state, event(name), self.deadline())
+            .await
+            .unwrap()
+    }
+}
+
+fn nothing_failed() -> Value {
+    json!({"batchItemFailures": []})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_sample_event_is_taken_by_its_function() {
+    let stage = Stage::set().await;
+    assert_eq!(stage.upload("s3-test-event").await, Value::Null);
+    assert_eq!(stage.upload("s3-put").await, Value::Null);
+    assert_eq!(stage.upload("sqs-s3-put").await, nothing_failed());
+    assert_eq!(stage.upload("sqs-continuation").await, nothing_failed());
+    let file = FileId::of_object(&stage.object);
+    assert!(stage.system.store().file(file).await.unwrap().is_some());
+
+    let message: DetailsMessage = body(&event("sqs-details"));
+    for _ in 0..200 {
+        if let Some(_batch) = stage.system.store().batch(message.batch_id).await.unwrap() {
+            break;
+        }
+        stage.clock.sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(stage.process("sqs-details").await, nothing_failed());
+
+    let mut reader = stage.reader();
+    let settings = weir_sweeper::read(&mut reader);
+    reader.finish().unwrap();
+    let state = weir_sweeper::build(settings, stage.parts()).await.unwrap();
+    let swept = weir_sweeper::handle(&state, event("schedule"), stage.deadline())
+        .await
+        .unwrap();
+    assert_eq!(swept["complete"], json!(true));
+    stage.system.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sample_events_tell_of_one_file() {
+    let stage = Stage::set().await;
+    assert_eq!(stage.object.bucket, BUCKET);
+    for put in [event("s3-put"), body(&event("sqs-s3-put"))] {
+        let s3 = &put["Records"][0]["s3"];
+        assert_eq!(s3["bucket"]["name"], json!(stage.object.bucket));
+        assert_eq!(s3["object"]["key"], json!(KEY.replace(' ', "+")));
+        assert_eq!(s3["object"]["eTag"], json!(stage.object.etag));
+    }
+    let file = FileId::of_object(&stage.object);
+    let next: UploadContinuation = body(&event("sqs-continuation"));
+    assert_eq!(next.file_id, file);
+    let message: DetailsMessage = body(&event("sqs-details"));
+    assert_eq!(message.batch_id, file.batch(BatchOrdinal::new(1).unwrap()));
+    assert_eq!(message.v, DetailsMessage::VERSION);
+    stage.system.stop().await.unwrap();
+}
+
+#[test]
+fn every_sample_event_is_tried() {
+    let names: BTreeSet<String> = std::fs::read_dir(root().join("events"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "README.md")
+        .collect();
+    let tried = [
+        "s3-put",
+        "s3-test-event",
+        "schedule",
+        "sqs-continuation",
+        "sqs-details",
+        "sqs-s3-put",
+    ];
+    let tried = tried.map(|name| format!("example-{name}.json"));
+    assert_eq!(names, BTreeSet::from(tried));
+}
