@@ -40,14 +40,14 @@ fn body<T: serde::de::DeserializeOwned>(event: &Value) -> T {
 }
 
 /// A running system that has the file the events tell of.
-struct Stage {
+struct Scene {
     system: System,
     object: ObjectIdentity,
     clock: Clock,
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl Scene {
     async fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = SystemOptions {
@@ -118,51 +118,51 @@ fn nothing_failed() -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_sample_event_is_taken_by_its_function() {
-    let stage = Stage::set().await;
-    assert_eq!(stage.upload("s3-test-event").await, Value::Null);
-    assert_eq!(stage.upload("s3-put").await, Value::Null);
-    assert_eq!(stage.upload("sqs-s3-put").await, nothing_failed());
-    assert_eq!(stage.upload("sqs-continuation").await, nothing_failed());
-    let file = FileId::of_object(&stage.object);
-    assert!(stage.system.store().file(file).await.unwrap().is_some());
+    let scene = Scene::set().await;
+    assert_eq!(scene.upload("s3-test-event").await, Value::Null);
+    assert_eq!(scene.upload("s3-put").await, Value::Null);
+    assert_eq!(scene.upload("sqs-s3-put").await, nothing_failed());
+    assert_eq!(scene.upload("sqs-continuation").await, nothing_failed());
+    let file = FileId::of_object(&scene.object);
+    assert!(scene.system.store().file(file).await.unwrap().is_some());
 
     let message: DetailsMessage = body(&event("sqs-details"));
     for _ in 0..200 {
-        if let Some(_batch) = stage.system.store().batch(message.batch_id).await.unwrap() {
+        if let Some(_batch) = scene.system.store().batch(message.batch_id).await.unwrap() {
             break;
         }
-        stage.clock.sleep(Duration::from_millis(50)).await;
+        scene.clock.sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(stage.process("sqs-details").await, nothing_failed());
+    assert_eq!(scene.process("sqs-details").await, nothing_failed());
 
-    let mut reader = stage.reader();
+    let mut reader = scene.reader();
     let settings = weir_sweeper::read(&mut reader);
     reader.finish().unwrap();
-    let state = weir_sweeper::build(settings, stage.parts()).await.unwrap();
-    let swept = weir_sweeper::handle(&state, event("schedule"), stage.deadline())
+    let state = weir_sweeper::build(settings, scene.parts()).await.unwrap();
+    let swept = weir_sweeper::handle(&state, event("schedule"), scene.deadline())
         .await
         .unwrap();
     assert_eq!(swept["complete"], json!(true));
-    stage.system.stop().await.unwrap();
+    scene.system.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sample_events_tell_of_one_file() {
-    let stage = Stage::set().await;
-    assert_eq!(stage.object.bucket, BUCKET);
+    let scene = Scene::set().await;
+    assert_eq!(scene.object.bucket, BUCKET);
     for put in [event("s3-put"), body(&event("sqs-s3-put"))] {
         let s3 = &put["Records"][0]["s3"];
-        assert_eq!(s3["bucket"]["name"], json!(stage.object.bucket));
+        assert_eq!(s3["bucket"]["name"], json!(scene.object.bucket));
         assert_eq!(s3["object"]["key"], json!(KEY.replace(' ', "+")));
-        assert_eq!(s3["object"]["eTag"], json!(stage.object.etag));
+        assert_eq!(s3["object"]["eTag"], json!(scene.object.etag));
     }
-    let file = FileId::of_object(&stage.object);
+    let file = FileId::of_object(&scene.object);
     let next: UploadContinuation = body(&event("sqs-continuation"));
     assert_eq!(next.file_id, file);
     let message: DetailsMessage = body(&event("sqs-details"));
     assert_eq!(message.batch_id, file.batch(BatchOrdinal::new(1).unwrap()));
     assert_eq!(message.v, DetailsMessage::VERSION);
-    stage.system.stop().await.unwrap();
+    scene.system.stop().await.unwrap();
 }
 
 #[test]
