@@ -100,6 +100,25 @@ impl Store {
             .transpose()
     }
 
+    /// Some versions of details' payloads, one a line, by line; those that do not exist are missing.
+    pub async fn payloads(
+        &self,
+        place: &DetailPlace,
+        wanted: &[(LineNumber, u32)],
+    ) -> Result<BTreeMap<LineNumber, Payload>, StoreError> {
+        let keys = wanted
+            .iter()
+            .map(|(line, version)| place.key(*line, KIND_PAYLOAD, *version))
+            .collect();
+        let mut payloads = BTreeMap::new();
+        for item in self.details_by_key(keys).await? {
+            let (_, line) = kind_and_line(&item)?;
+            let key = place.batch.detail(line).to_string();
+            payloads.insert(line, Payload::from_item(&key, &item)?);
+        }
+        Ok(payloads)
+    }
+
     /// Some events of details, by id and number; those that do not exist are missing.
     pub async fn events(
         &self,
