@@ -52,6 +52,8 @@ permissions! {
 #[derive(Debug)]
 pub(crate) struct Allowed<P> {
     pub(crate) scope: Scope,
+    /// Which key they have.
+    pub(crate) key: ApiKeyHash,
     permission: PhantomData<P>,
 }
 
@@ -83,7 +85,7 @@ impl<P: Permission> FromRequestParts<Api> for Allowed<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let record = authenticate(parts, api).await?;
+        let (key, record) = authenticate(parts, api).await?;
         if !record
             .permissions
             .iter()
@@ -101,12 +103,13 @@ impl<P: Permission> FromRequestParts<Api> for Allowed<P> {
         };
         Ok(Self {
             scope,
+            key,
             permission: PhantomData,
         })
     }
 }
 
-async fn authenticate(parts: &Parts, api: &Api) -> Result<ApiKeyRecord, ApiError> {
+async fn authenticate(parts: &Parts, api: &Api) -> Result<(ApiKeyHash, ApiKeyRecord), ApiError> {
     let mut sent = parts.headers.get_all(AUTHORIZATION).iter();
     let key = match (sent.next(), sent.next()) {
         (None, _) => Err("Send your API key in the Authorization header."),
@@ -118,12 +121,13 @@ async fn authenticate(parts: &Parts, api: &Api) -> Result<ApiKeyRecord, ApiError
     let key = Uuid::try_parse(key)
         .map_err(|_| ApiError::Unauthenticated("The API key must be a UUID."))?
         .to_string();
-    let record = api.keys.look_up(api, &ApiKeyHash::of(&key)).await?;
+    let key = ApiKeyHash::of(&key);
+    let record = api.keys.look_up(api, &key).await?;
     let record = record.ok_or(ApiError::Unauthenticated("The API key is not known."))?;
     if record.expires_at.is_some_and(|at| at <= api.clock.now()) {
         return Err(ApiError::Unauthenticated("The API key has expired."));
     }
-    Ok(record)
+    Ok((key, record))
 }
 
 type Remembered = HashMap<ApiKeyHash, (Duration, ApiKeyRecord)>;

@@ -1,13 +1,20 @@
 //! `POST /v1/settlements`: a settlement file as the body.
+//!
+//! With an `Idempotency-Key`, the object's key is derived from it, the API key, the name and the
+//! body: the same upload sent again is the same object and so the same file, as it then stands.
+//! Another body or name under the same `Idempotency-Key` is another upload.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::{Extension, Json};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 use weir_runtime::CorrelationId;
 use weir_settlement::upload::UploadScope;
+use weir_store::ApiKeyHash;
 
 use crate::auth::{Allowed, Scope, SettlementsWrite};
 use crate::files::FileBody;
@@ -18,7 +25,13 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What the file is to be called, percent-encoded.
 const NAME_HEADER: &str = "x-file-name";
 
-/// Stores the file under the caller's client and program, and answers it as `Stored`.
+/// What makes the same upload known again.
+const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+/// Most characters of it.
+const IDEMPOTENCY_CHARS_MAX: usize = 255;
+
+/// Stores the file under the caller's client and program, and answers it as it stands: `Stored`,
+/// unless it was uploaded before.
 pub(crate) async fn create(
     State(api): State<Api>,
     allowed: Allowed<SettlementsWrite>,
@@ -44,13 +57,52 @@ pub(crate) async fn create(
     }
     check_type(&headers)?;
     let name = file_name(&headers)?;
+    let idempotency_key = idempotency_key(&headers)?;
     let body = read_body(&headers, body, &scope).await?;
-    let unique = api.random.uuid_v7(api.clock.now());
-    let key = scope.api_key(unique, &correlation_id, &name);
+    let key = if let Some(key) = idempotency_key {
+        // Each time it comes it may have another correlation id.
+        scope.api_key(unique_to(&allowed.key, key, &body), None, &name)
+    } else {
+        let unique = api.random.uuid_v7(api.clock.now());
+        scope.api_key(unique, Some(&correlation_id), &name)
+    };
     let object = api.store.put_upload(&key, body).await?;
     // The object's own event does the same, should this not be reached.
     let file = api.uploader.register(object, &correlation_id).await?;
     Ok(Json(file.into()))
+}
+
+/// The `Idempotency-Key`, if there is one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
+    let mut sent = headers.get_all(IDEMPOTENCY_HEADER).iter();
+    let refused = |message: &str| Err(ApiError::invalid_header("Idempotency-Key", message));
+    match (sent.next().map(HeaderValue::as_bytes), sent.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => refused("must be given once"),
+        (Some(key), None)
+            if (1..=IDEMPOTENCY_CHARS_MAX).contains(&key.len())
+                && key.iter().all(u8::is_ascii_graphic) =>
+        {
+            Ok(Some(key))
+        }
+        _ => refused("must be 1 to 255 visible ASCII characters"),
+    }
+}
+
+/// A UUID that the same upload always gets. It cannot be foreseen without the API key's hash, so
+/// nobody meets another's object.
+fn unique_to(api_key: &ApiKeyHash, idempotency_key: &[u8], body: &[u8]) -> Uuid {
+    let mut hash = Sha256::new();
+    for part in [api_key.as_hex().as_bytes(), idempotency_key, body] {
+        // With their lengths, so that no two lists of parts are the same bytes.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut bytes = [0; 16];
+    for (byte, hashed) in bytes.iter_mut().zip(hash.finalize()) {
+        *byte = hashed;
+    }
+    Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 fn upload_scope(scope: &Scope) -> Result<UploadScope, ApiError> {
@@ -158,6 +210,53 @@ mod tests {
         );
         for broken in [&b"%"[..], b"%4", b"%zz", b"%ff"] {
             assert_eq!(percent_decode(broken), None);
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_has_1_to_255_visible_characters_and_comes_once() {
+        let read = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(IDEMPOTENCY_HEADER, HeaderValue::from_bytes(value).unwrap());
+            }
+            idempotency_key(&headers).map(|key| key.map(<[u8]>::to_vec))
+        };
+        assert_eq!(read(&[]), Ok(None));
+        for length in [1, 254, 255] {
+            let key = vec![b'k'; length];
+            assert_eq!(read(&[&key]), Ok(Some(key)));
+        }
+        for broken in [
+            &[&b""[..]][..],
+            &[&[b'k'; 256]],
+            &[b"a b"],
+            &[b"\xff"],
+            &[b"a", b"a"],
+        ] {
+            assert!(
+                matches!(read(broken), Err(ApiError::InvalidParameter(errors))
+                    if errors[0].data_path == "/headers/Idempotency-Key"),
+                "{broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_same_key_idempotency_key_and_body_are_the_same_upload() {
+        let of = |api_key, key: &str, body: &str| {
+            unique_to(&ApiKeyHash::of(api_key), key.as_bytes(), body.as_bytes())
+        };
+        let one = of("a", "k", "body");
+        assert_eq!(one, of("a", "k", "body"));
+        assert_eq!(one.get_version_num(), 8);
+        for other in [
+            of("b", "k", "body"),
+            of("a", "l", "body"),
+            of("a", "k", "bodY"),
+            of("a", "kb", "ody"),
+        ] {
+            assert_ne!(one, other);
         }
     }
 

@@ -25,6 +25,11 @@ impl ApiKeyHash {
                 .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")),
         )
     }
+
+    /// The hash in hexadecimal, to derive other things from that belong to the key.
+    pub fn as_hex(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for ApiKeyHash {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `<client id>/<program id>/<name>` | for a program |
 //! | `<client id>/<program id>/sellers/<seller id>/<name>` | for one seller: only its batches are taken |
-//! | `…/api/<uuid>.<correlation id>/<name>` | through the API, under either of the two |
+//! | `…/api/<uuid>.<correlation id>/<name>` | through the API, under either of the two; without the correlation id where the same upload may be sent again |
 //!
 //! The key is all that an object's event tells, so whatever must be known of an upload is in it;
 //! and a policy on key prefixes is all that it takes to let a seller write its own files only.
@@ -79,9 +79,15 @@ impl UploadScope {
     /// The key of an upload through the API. `unique` keeps two uploads of one name apart. What a
     /// key cannot carry of the name (slashes, control characters, all beyond 400 bytes) is
     /// replaced or cut; a correlation id that is long or has other characters than letters,
-    /// digits, `.`, `_` and `-` is left out.
-    pub fn api_key(&self, unique: Uuid, correlation_id: &CorrelationId, name: &str) -> String {
-        let id = correlation_id.as_str();
+    /// digits, `.`, `_` and `-` is left out. Without a correlation id, `unique` and name alone make
+    /// the key.
+    pub fn api_key(
+        &self,
+        unique: Uuid,
+        correlation_id: Option<&CorrelationId>,
+        name: &str,
+    ) -> String {
+        let id = correlation_id.map_or("", CorrelationId::as_str);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let id = if id.len() <= CORRELATION_BYTES_MAX && id.chars().all(plain) {
             id
@@ -156,7 +162,7 @@ mod tests {
     #[test]
     fn an_upload_through_the_api_carries_its_correlation_id_and_name() {
         let id = CorrelationId::new("run-7").unwrap();
-        let key = scope(Some(3)).api_key(Uuid::from_u128(9), &id, "a/b\n.xml");
+        let key = scope(Some(3)).api_key(Uuid::from_u128(9), Some(&id), "a/b\n.xml");
         assert_eq!(UploadScope::of_key(&key), Ok(scope(Some(3))));
         assert_eq!(correlation_id(&key), Some(id));
         assert_eq!(last_part(&key), "a_b_.xml");
@@ -167,15 +173,17 @@ mod tests {
     fn a_key_stays_within_its_1024_bytes_for_any_name() {
         for length in [399, 400, 401, 5_000] {
             let id = CorrelationId::new("c".repeat(128)).unwrap();
-            let key = scope(Some(3)).api_key(Uuid::from_u128(9), &id, &"é".repeat(length));
+            let key = scope(Some(3)).api_key(Uuid::from_u128(9), Some(&id), &"é".repeat(length));
             assert!(key.len() <= 1_024, "{length}");
             assert!(last_part(&key).len() <= NAME_BYTES_MAX);
         }
         let id = CorrelationId::new("c".repeat(129)).unwrap();
-        let key = scope(None).api_key(Uuid::from_u128(9), &id, "");
+        let key = scope(None).api_key(Uuid::from_u128(9), Some(&id), "");
         assert_eq!(
             (correlation_id(&key), last_part(&key)),
             (None, "settlement.xml")
         );
+        let key = scope(None).api_key(Uuid::from_u128(9), None, "a.xml");
+        assert_eq!((correlation_id(&key), last_part(&key)), (None, "a.xml"));
     }
 }
