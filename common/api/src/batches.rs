@@ -1,16 +1,22 @@
 //! Batches of a file.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use weir_domain::{BatchId, BatchOrdinal, ClientId, FileId, ProgramId, SellerId};
 use weir_store::{Batch, File};
 
 use crate::auth::{Allowed, BatchesRead, Scope};
-use crate::files::{path_id, times, visible_file};
+use crate::files::{times, visible_file};
+use crate::list::List;
 use crate::page::Page;
+use crate::path::{BatchPath, FilePath, NO_BATCH};
 use crate::{Api, ApiError};
+
+/// How many batches are read together: with headers of 256 KiB each, what one answer of the table
+/// holds.
+pub(crate) const BATCHES_AT_A_TIME: u32 = 50;
 
 /// A batch as callers see it. `xml_data` is its `BatchHeader`; its transactions are its details.
 #[derive(Debug, Serialize)]
@@ -81,21 +87,20 @@ impl From<Batch> for BatchBody {
 pub(crate) async fn list(
     State(api): State<Api>,
     allowed: Allowed<BatchesRead>,
-    Path(file_id): Path<String>,
+    FilePath(id): FilePath,
     page: Page,
-) -> Result<Json<Vec<BatchBody>>, ApiError> {
-    let file = visible_file(&api, &allowed.scope, &file_id).await?;
-    let batches = page_of(&api, &allowed.scope, &file, page).await?;
-    Ok(Json(batches.into_iter().map(BatchBody::from).collect()))
+) -> Result<List, ApiError> {
+    let file = visible_file(&api, &allowed.scope, id).await?;
+    page_of(&api, &allowed.scope, &file, page).await
 }
 
 /// `GET /v1/files/{file_id}/batches/{batch_id}`
 pub(crate) async fn get(
     State(api): State<Api>,
     allowed: Allowed<BatchesRead>,
-    Path((file_id, batch_id)): Path<(String, String)>,
+    path: BatchPath,
 ) -> Result<Json<BatchBody>, ApiError> {
-    let batch = visible_batch(&api, &allowed.scope, &file_id, &batch_id).await?;
+    let batch = visible_batch(&api, &allowed.scope, path).await?;
     Ok(Json(batch.into()))
 }
 
@@ -103,29 +108,19 @@ pub(crate) async fn get(
 pub(crate) async fn visible_batch(
     api: &Api,
     scope: &Scope,
-    file_id: &str,
-    batch_id: &str,
+    path: BatchPath,
 ) -> Result<Batch, ApiError> {
-    const NONE: &str = "there is no such batch";
-    let file: FileId = path_id("file_id", file_id, NONE)?;
-    let id: BatchId = path_id("batch_id", batch_id, NONE)?;
-    let batch = if id.file() == file {
-        api.store.batch(id).await?
-    } else {
-        None
-    };
+    if path.batch.file() != path.file {
+        return Err(NO_BATCH);
+    }
+    let batch = api.store.batch(path.batch).await?;
     batch
         .filter(|batch| scope.covers_batch(batch))
-        .ok_or(ApiError::NotFound(NONE))
+        .ok_or(NO_BATCH)
 }
 
 /// The batches of a page, in the order of the file, among those that the caller may see.
-async fn page_of(
-    api: &Api,
-    scope: &Scope,
-    file: &File,
-    page: Page,
-) -> Result<Vec<Batch>, ApiError> {
+async fn page_of(api: &Api, scope: &Scope, file: &File, page: Page) -> Result<List, ApiError> {
     // Without a seller to narrow by, every ordinal is a row, and the page's are known.
     let narrowed = scope.seller_id.is_some();
     let (mut next, mut skip) = if narrowed {
@@ -133,10 +128,14 @@ async fn page_of(
     } else {
         (u32::try_from(page.skipped() + 1).unwrap_or(u32::MAX), 0)
     };
-    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-    let mut rows = Vec::with_capacity(size);
-    while rows.len() < size && next <= file.batch_count {
-        let last = next.saturating_add(99).min(file.batch_count);
+    let mut page_rows = List::new();
+    while page.size > page_rows.rows() && next <= file.batch_count {
+        let most = if narrowed {
+            BATCHES_AT_A_TIME
+        } else {
+            BATCHES_AT_A_TIME.min(page.size - page_rows.rows())
+        };
+        let last = next.saturating_add(most - 1).min(file.batch_count);
         let (Ok(from), Ok(to)) = (BatchOrdinal::new(next), BatchOrdinal::new(last)) else {
             break;
         };
@@ -146,11 +145,11 @@ async fn page_of(
             }
             if skip > 0 {
                 skip -= 1;
-            } else if rows.len() < size {
-                rows.push(batch);
+            } else if page.size > page_rows.rows() {
+                page_rows.push(&BatchBody::from(batch))?;
             }
         }
         next = last + 1;
     }
-    Ok(rows)
+    Ok(page_rows)
 }

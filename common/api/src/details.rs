@@ -2,28 +2,29 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
-use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use weir_domain::{
-    Amount, BatchId, ChargeId, ClientId, Currency, CustomerId, DetailId, EventNumber, FileId,
-    LineNumber, ProgramId, SellerId,
+    Amount, BatchId, ChargeId, ClientId, Counters, Currency, CustomerId, DetailId, DetailStatus,
+    EventNumber, FileId, LineNumber, ProgramId, SellerId,
 };
 use weir_store::{Batch, Detail, Payload};
 
 use crate::auth::{Allowed, BatchesRead};
 use crate::batches::visible_batch;
 use crate::files::times;
-use crate::page::DetailPage;
+use crate::list::List;
+use crate::page::{DetailPage, Page};
+use crate::path::BatchPath;
 use crate::{Api, ApiError, ValidationError};
 
-/// The largest answer: API Gateway and Lambda carry 6 MB, escaped once more on the way.
-const ANSWER_BYTES_MAX: usize = 5_000_000;
-
+/// Details whose payloads are read together: two keys each, a hundred in a request.
+const PAYLOADS_AT_A_TIME: usize = 50;
 /// Lines looked at together where a status is asked for.
 const LINES_AT_A_TIME: u64 = 5_000;
+/// Most lines looked at for a page of a status: some seconds of reading.
+const LINES_SCANNED_MAX: u64 = 100_000;
 
 /// A detail as callers see it. `xml_data`, `request_data` and `response_data` are texts.
 #[derive(Debug, Serialize)]
@@ -85,45 +86,53 @@ struct DetailBody {
 pub(crate) async fn list(
     State(api): State<Api>,
     allowed: Allowed<BatchesRead>,
-    Path((file_id, batch_id)): Path<(String, String)>,
-    wanted: DetailPage,
-) -> Result<Response, ApiError> {
-    let batch = visible_batch(&api, &allowed.scope, &file_id, &batch_id).await?;
-    let lines = lines_of_page(&api, &batch, wanted).await?;
-    let rows = bodies(&api, &batch, &lines).await?;
-    let json = serde_json::to_vec(&rows).map_err(|_| ApiError::Internal)?;
-    if json.len() > ANSWER_BYTES_MAX {
-        return Err(too_large(json.len(), rows.len()));
+    path: BatchPath,
+    DetailPage { page, status }: DetailPage,
+) -> Result<List, ApiError> {
+    let batch = visible_batch(&api, &allowed.scope, path).await?;
+    let lines = match status {
+        Some(status) => lines_in_status(&api, &batch, page, status).await?,
+        None => page.rows(batch.counters.details).filter_map(line).collect(),
+    };
+    let mut list = List::new();
+    for lines in lines.chunks(PAYLOADS_AT_A_TIME) {
+        for row in bodies(&api, &batch, lines).await? {
+            list.push(&row)?;
+        }
     }
-    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
+    Ok(list)
 }
 
-/// The lines of the details that a page holds.
-async fn lines_of_page(
+fn line(row: u64) -> Option<LineNumber> {
+    LineNumber::new(u32::try_from(row).ok()?).ok()
+}
+
+/// The lines of a page of the details in one status, as far as the first
+/// [`LINES_SCANNED_MAX`] lines hold them.
+async fn lines_in_status(
     api: &Api,
     batch: &Batch,
-    DetailPage { page, status }: DetailPage,
+    page: Page,
+    status: DetailStatus,
 ) -> Result<Vec<LineNumber>, ApiError> {
-    let line = |row: u64| LineNumber::new(u32::try_from(row).ok()?).ok();
-    let Some(status) = status else {
-        return Ok(page.rows(batch.counters.details).filter_map(line).collect());
-    };
-    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-    let mut skip = page.skipped();
-    let mut found = Vec::with_capacity(size);
-    let mut first = 1;
-    while found.len() < size
+    let wanted = page.rows(most_in_status(&batch.counters, status));
+    let mut found = Vec::new();
+    let (mut hits, mut first) = (0, 1);
+    while !wanted.is_empty()
+        && hits < *wanted.end()
         && let (Some(from), Some(to)) = (
             line(first),
             line((first + LINES_AT_A_TIME - 1).min(batch.counters.details)),
         )
         && from <= to
     {
+        if first > LINES_SCANNED_MAX {
+            return Err(too_far(page));
+        }
         for detail in api.store.details_in_lines(&batch.place(), from, to).await? {
             if detail.status == status {
-                if skip > 0 {
-                    skip -= 1;
-                } else if found.len() < size {
+                hits += 1;
+                if wanted.contains(&hits) {
                     found.push(detail.line());
                 }
             }
@@ -131,6 +140,33 @@ async fn lines_of_page(
         first += LINES_AT_A_TIME;
     }
     Ok(found)
+}
+
+/// How many details can be in a status, by the counters of their batch.
+fn most_in_status(counters: &Counters, status: DetailStatus) -> u64 {
+    match status {
+        DetailStatus::Unprocessed | DetailStatus::Retry => counters.unprocessed,
+        DetailStatus::Error => counters.error,
+        DetailStatus::Cancelled => counters.cancelled,
+        DetailStatus::Processed => counters
+            .details
+            .saturating_sub(counters.unprocessed)
+            .saturating_sub(counters.error)
+            .saturating_sub(counters.cancelled),
+    }
+}
+
+fn too_far(page: Page) -> ApiError {
+    let advice = if page.number > 1 {
+        "ask for an earlier page, or list the batch without status"
+    } else {
+        "ask for a smaller page, or list the batch without status"
+    };
+    let message = format!(
+        "the first {LINES_SCANNED_MAX} details of the batch do not fill this page, and no more are \
+         looked through: {advice}"
+    );
+    ApiError::InvalidParameter(vec![ValidationError::new("/query/status", message)])
 }
 
 /// The rows with their payloads, their last answers and their customers' names.
@@ -162,14 +198,16 @@ async fn bodies(
         .filter(|customer| customer.program_id == batch.program_id)
         .map(|customer| (customer.id, customer.name))
         .collect();
+    let changed: Vec<(LineNumber, u32)> = details
+        .iter()
+        .map(|(line, (detail, _))| (*line, detail.request_version))
+        .filter(|(_, version)| *version > 1)
+        .collect();
+    let mut changed = api.store.payloads(&place, &changed).await?;
     let mut rows = Vec::with_capacity(details.len());
     for (line, (detail, mut payload)) in details {
         if detail.request_version > 1 {
-            let later = api
-                .store
-                .payload(&place, line, detail.request_version)
-                .await?;
-            payload.request = later.unwrap_or_default().request;
+            payload.request = changed.remove(&line).unwrap_or_default().request;
         }
         let response = responses.remove(&detail.id).flatten();
         let name = detail
@@ -222,8 +260,27 @@ fn body(
     }
 }
 
-fn too_large(bytes: usize, rows: usize) -> ApiError {
-    let fits = (rows * (ANSWER_BYTES_MAX / 2) / bytes.max(1)).max(1);
-    let message = format!("the page would be larger than an answer can be: {fits} rows fit");
-    ApiError::InvalidParameter(vec![ValidationError::new("/query/page_size", message)])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counters_say_how_many_details_can_be_in_a_status() {
+        let counters = Counters {
+            details: 20,
+            unprocessed: 7,
+            error: 4,
+            draft: 3,
+            cancelled: 2,
+        };
+        for (status, most) in [
+            (DetailStatus::Unprocessed, 7),
+            (DetailStatus::Retry, 7),
+            (DetailStatus::Processed, 7),
+            (DetailStatus::Error, 4),
+            (DetailStatus::Cancelled, 2),
+        ] {
+            assert_eq!(most_in_status(&counters, status), most, "{status:?}");
+        }
+    }
 }

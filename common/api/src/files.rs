@@ -1,14 +1,16 @@
 //! Files.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use weir_domain::{BatchOrdinal, FileId};
 use weir_store::File;
 
 use crate::auth::{Allowed, FilesRead, Scope};
-use crate::{Api, ApiError, ValidationError};
+use crate::batches::BATCHES_AT_A_TIME;
+use crate::path::{FilePath, NO_FILE};
+use crate::{Api, ApiError};
 
 /// A file as callers see it.
 #[derive(Debug, Serialize)]
@@ -70,41 +72,23 @@ pub(crate) mod times {
 pub(crate) async fn get(
     State(api): State<Api>,
     allowed: Allowed<FilesRead>,
-    Path(id): Path<String>,
+    FilePath(id): FilePath,
 ) -> Result<Json<FileBody>, ApiError> {
-    let file = visible_file(&api, &allowed.scope, &id).await?;
+    let file = visible_file(&api, &allowed.scope, id).await?;
     Ok(Json(file.into()))
 }
 
-/// An id of a path. A UUID that cannot be the id of such a thing names none that exists.
-pub(crate) fn path_id<T: TryFrom<uuid::Uuid>>(
-    name: &str,
-    text: &str,
-    what: &'static str,
-) -> Result<T, ApiError> {
-    let uuid = (text.len() == 36)
-        .then(|| uuid::Uuid::try_parse(text).ok())
-        .flatten();
-    let uuid = uuid.ok_or_else(|| {
-        let error = ValidationError::new(format!("/path/{name}"), "must be a UUID");
-        ApiError::InvalidParameter(vec![error])
-    })?;
-    T::try_from(uuid).map_err(|_| ApiError::NotFound(what))
-}
-
 /// A file, if it exists for the caller.
-pub(crate) async fn visible_file(api: &Api, scope: &Scope, id: &str) -> Result<File, ApiError> {
-    const NONE: ApiError = ApiError::NotFound("there is no such file");
-    let id: FileId = path_id("file_id", id, "there is no such file")?;
-    let file = api.store.file(id).await?.ok_or(NONE)?;
+pub(crate) async fn visible_file(api: &Api, scope: &Scope, id: FileId) -> Result<File, ApiError> {
+    let file = api.store.file(id).await?.ok_or(NO_FILE)?;
     if !scope.covers_program_of(&file) {
-        return Err(NONE);
+        return Err(NO_FILE);
     }
     if let Some(seller) = scope.seller_id
         && file.seller_id != Some(seller)
         && !holds_batch_of_scope(api, scope, &file).await?
     {
-        return Err(NONE);
+        return Err(NO_FILE);
     }
     Ok(file)
 }
@@ -114,14 +98,14 @@ async fn holds_batch_of_scope(api: &Api, scope: &Scope, file: &File) -> Result<b
     let mut next = 1;
     while let (Ok(from), Ok(to)) = (
         BatchOrdinal::new(next),
-        BatchOrdinal::new((next + 99).min(file.batch_count)),
+        BatchOrdinal::new((next + BATCHES_AT_A_TIME - 1).min(file.batch_count)),
     ) && from <= to
     {
         let batches = api.store.batches_of_file(file.id, from, to).await?;
         if batches.iter().any(|batch| scope.covers_batch(batch)) {
             return Ok(true);
         }
-        next += 100;
+        next += BATCHES_AT_A_TIME;
     }
     Ok(false)
 }

@@ -18,7 +18,9 @@ mod batches;
 mod details;
 mod error;
 mod files;
+mod list;
 mod page;
+mod path;
 mod settlements;
 
 use std::panic::AssertUnwindSafe;
