@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use weir_domain::DetailStatus;
+use weir_runtime::http::is_private;
 use weir_runtime::{CorrelationId, Http, HttpRequest, HttpResponse, StreamBody, Url};
 
 use crate::failure::Failure;
@@ -37,6 +38,7 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_mins(5);
 const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 const FILE_NAME: HeaderName = HeaderName::from_static("x-file-name");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("weir-cli/", env!("CARGO_PKG_VERSION")));
@@ -76,14 +78,22 @@ impl Api {
         })
     }
 
-    /// Uploads a settlement file under `name`.
-    pub(crate) async fn submit(&self, name: &str, body: StreamBody) -> Result<File, ApiError> {
+    /// Uploads a settlement file under `name`. With the same `idempotency_key` it can be sent again.
+    pub(crate) async fn submit(
+        &self,
+        name: &str,
+        idempotency_key: &str,
+        body: StreamBody,
+    ) -> Result<File, ApiError> {
         let mut request = self.request(Method::POST, &["settlements"]);
         request.timeout = UPLOAD_TIMEOUT;
         let xml = HeaderValue::from_static("application/xml");
         request.headers.insert(CONTENT_TYPE, xml);
         if let Ok(name) = HeaderValue::from_str(&percent_encoded(name)) {
             request.headers.insert(FILE_NAME, name);
+        }
+        if let Ok(key) = HeaderValue::from_str(idempotency_key) {
+            request.headers.insert(IDEMPOTENCY_KEY, key);
         }
         let asked = Asked::of(&request);
         let response = self.http.send_stream(request, body).await;
@@ -102,7 +112,7 @@ impl Api {
         let path = ["files", file.as_str(), "batches"];
         let mut batches = Vec::new();
         for page_number in 1..=PAGES_MAX {
-            let page: Vec<Batch> = self.page(&path, &[], page_number).await?;
+            let page: Vec<Batch> = self.page(&path, &[], page_number, PAGE_SIZE).await?;
             let is_last = page.len() < PAGE_SIZE;
             batches.extend(page);
             if is_last {
@@ -112,7 +122,7 @@ impl Api {
         Ok(batches)
     }
 
-    /// The first `count_max` details in error of a batch.
+    /// Details in error of a batch, the first `count_max` of them, which is at most [`PAGE_SIZE`].
     pub(crate) async fn details_in_error(
         &self,
         file: Uuid,
@@ -122,17 +132,9 @@ impl Api {
         let (file, batch) = (file.to_string(), batch.to_string());
         let path = ["files", &file, "batches", &batch, "batchdetails"];
         let filter = [("status", DetailStatus::Error.name())];
-        let mut details = Vec::new();
-        for page_number in 1..=PAGES_MAX {
-            let page: Vec<Detail> = self.page(&path, &filter, page_number).await?;
-            let is_last = page.len() < PAGE_SIZE;
-            // A detail may have left the status between the index and the answer.
-            let in_error = |detail: &Detail| detail.status == DetailStatus::Error;
-            details.extend(page.into_iter().filter(in_error));
-            if is_last || details.len() >= count_max {
-                break;
-            }
-        }
+        // No more than is shown: a detail comes with its XML and all that was sent for it.
+        let mut details: Vec<Detail> = self.page(&path, &filter, 1, count_max).await?;
+        details.retain(|detail| detail.status == DetailStatus::Error);
         details.truncate(count_max);
         Ok(details)
     }
@@ -142,12 +144,13 @@ impl Api {
         path: &[&str],
         filter: &[(&str, &str)],
         number: usize,
+        size: usize,
     ) -> Result<T, ApiError> {
         let mut request = self.request(Method::GET, path);
         request
             .url
             .query_pairs_mut()
-            .append_pair("page_size", &PAGE_SIZE.to_string())
+            .append_pair("page_size", &size.to_string())
             .append_pair("page_number", &number.to_string())
             .extend_pairs(filter);
         self.get(request).await
@@ -224,6 +227,11 @@ pub(crate) fn base_url(text: &str) -> Result<Url, Failure> {
         let reason = "must not hold a user or a password: the key is a setting of its own";
         return Err(invalid(reason));
     }
+    if !is_private(&url) {
+        let reason =
+            "must be an https URL, as the key is sent there: http only leads to this machine";
+        return Err(invalid(reason));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(invalid("must end with its path: no `?` and no `#`"));
     }
@@ -268,14 +276,21 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_the_api_is_http_or_https_and_nothing_but_an_address() {
-        for text in ["http://127.0.0.1:8080", " https://weir.example.com/prod/ "] {
+    fn the_address_of_the_api_is_https_or_on_this_machine_and_nothing_but_an_address() {
+        for text in [
+            "http://127.0.0.1:8080",
+            "http://localhost:8080",
+            "http://[::1]:8080",
+            " https://weir.example.com/prod/ ",
+        ] {
             assert!(base_url(text).is_ok(), "{text}");
         }
         for text in [
             "",
             "127.0.0.1:8080",
             "ftp://weir.example.com",
+            "http://weir.example.com",
+            "http://s3cret.example.com",
             "https://u:s3cret@weir.example.com",
             "https://weir.example.com/?a=s3cret",
             "https://weir.example.com/#s3cret",

@@ -2,8 +2,9 @@
 //!
 //! Invariant: no sentence here holds the API key, a query or a body that was sent.
 
+use std::fs::Metadata;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::text::{Paint, append, counted, grouped, plain};
 
 /// Everything is well, or still under way.
 pub(crate) const EXIT_WELL: u8 = 0;
-/// The file, a batch, a record or a detail is in error.
+/// The file, a batch, a record or a detail is in error, or nobody can say whether one is.
 pub(crate) const EXIT_IN_ERROR: u8 = 1;
 /// Wrong usage, a missing setting, a file that cannot be read, output that cannot be written.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -25,12 +26,18 @@ pub(crate) const EXIT_TIMED_OUT: u8 = 4;
 /// Ctrl-C: 128 and the number of the signal, as shells have it.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
-/// Most bytes of a file that the API takes as a body: what still fits a Lambda's payload in base64.
+/// Most bytes of a file that the API takes as a body, as the API has it: what surely fits a Lambda's
+/// payload.
 pub(crate) const UPLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What a person does with a file that is too large to upload.
 pub(crate) const TOO_LARGE_REMEDY: &str = "put the file into the S3 bucket of the uploads instead, \
-    under `<client id>/<program id>/<name>`, or split it into smaller files";
+    under `<client id>/<program id>/<name>` or, for a key of one seller, \
+    `<client id>/<program id>/sellers/<seller id>/<name>`; or split it into smaller files";
+
+/// What a person does when it is not known whether an upload arrived.
+pub(crate) const SUBMIT_AGAIN: &str = "the file may have been received all the same; submit the \
+    same file under the same name again: it is then the same upload, and nothing settles twice";
 
 /// Why a command came to no result.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +59,9 @@ pub(crate) enum Failure {
     /// The file cannot be read.
     #[error("cannot read {}: {error}", plain(&path.display().to_string()))]
     Unreadable { path: PathBuf, error: io::Error },
+    /// What is to be read is a pipe, a device or the like.
+    #[error("cannot read {}: it is not a regular file", plain(&path.display().to_string()))]
+    NotRegular { path: PathBuf },
     /// The file has no name that could be sent.
     #[error("the file needs a name of at least one character, in UTF-8")]
     NameInvalid,
@@ -64,6 +74,9 @@ pub(crate) enum Failure {
     /// The API could not be reached, refused, or answered something else than it should.
     #[error("{0}")]
     Api(Box<ApiError>),
+    /// The file is Processed, but what became of it cannot be seen.
+    #[error("the file is processed, but no batch of it can be seen with this key")]
+    NothingVisible,
     /// The time to wait ran out.
     #[error("not done within {} s", limit.as_secs())]
     TimedOut { limit: Duration },
@@ -85,15 +98,30 @@ impl From<ApiError> for Failure {
 }
 
 impl Failure {
+    /// Refuses what is no regular file: a folder cannot be read, and a pipe or device not read twice.
+    pub(crate) fn unless_regular(path: &Path, metadata: &Metadata) -> Result<(), Self> {
+        let path = path.to_owned();
+        if metadata.is_dir() {
+            let error = io::ErrorKind::IsADirectory.into();
+            Err(Self::Unreadable { path, error })
+        } else if metadata.is_file() {
+            Ok(())
+        } else {
+            Err(Self::NotRegular { path })
+        }
+    }
+
     /// What the process ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::SettingMissing { .. }
             | Self::SettingInvalid { .. }
             | Self::Unreadable { .. }
+            | Self::NotRegular { .. }
             | Self::NameInvalid
             | Self::TooLarge { .. }
             | Self::Output(_) => EXIT_USAGE,
+            Self::NothingVisible => EXIT_IN_ERROR,
             Self::NoClient(_) | Self::Api(_) => EXIT_API,
             Self::TimedOut { .. } => EXIT_TIMED_OUT,
             Self::UploadInterrupted | Self::Interrupted => EXIT_INTERRUPTED,
@@ -107,13 +135,15 @@ impl Failure {
                 Some(format!("set {variable} or give {flag}"))
             }
             Self::NameInvalid => Some("give one with --name".to_owned()),
-            Self::TooLarge { .. } => Some(TOO_LARGE_REMEDY.to_owned()),
-            Self::Api(error) => error.help(),
-            Self::UploadInterrupted => Some(
-                "the file may have been received all the same; submitting the same file again \
-                 settles nothing twice"
+            Self::NotRegular { .. } => Some("save what it gives as a file first".to_owned()),
+            Self::NothingVisible => Some(
+                "ask with a key that may see its batches: one of the program, or of the seller \
+                 whose batches they are"
                     .to_owned(),
             ),
+            Self::TooLarge { .. } => Some(TOO_LARGE_REMEDY.to_owned()),
+            Self::Api(error) => error.help(),
+            Self::UploadInterrupted => Some(SUBMIT_AGAIN.to_owned()),
             Self::SettingInvalid { .. }
             | Self::Unreadable { .. }
             | Self::NoClient(_)

@@ -41,6 +41,13 @@ impl Seen {
         }
     }
 
+    /// Whether the file is Processed and yet shows no batch: a file has one at least, so its
+    /// outcome is not known.
+    pub(crate) fn shows_nothing(&self) -> bool {
+        self.file.status == FileStatus::Processed
+            && self.batches.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Whether the file or anything of it is in error.
     pub(crate) fn is_in_error(&self) -> bool {
         let in_error = |batches: &Vec<Batch>| batches.iter().any(Batch::is_in_error);
@@ -137,7 +144,8 @@ async fn patiently<T>(
             return Err(error);
         };
         let pause = wanted.max(pace.next());
-        if clock.monotonic().saturating_sub(begun) + pause > PATIENCE {
+        let elapsed = clock.monotonic().saturating_sub(begun);
+        if elapsed.saturating_add(pause) > PATIENCE {
             return Err(error);
         }
         progress.unanswered(&error);

@@ -94,12 +94,15 @@ pub(crate) fn run(
     progress: &mut Progress<'_>,
 ) -> Result<Report, Failure> {
     let path = arguments.file.as_path();
-    let checked = check_file(path, progress).map_err(|error| Failure::Unreadable {
+    let unreadable = |error| Failure::Unreadable {
         path: path.to_owned(),
         error,
-    });
+    };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    Failure::unless_regular(path, &metadata)?;
+    let checked = check_file(path, metadata.len(), progress);
     progress.clear();
-    let report = checked?;
+    let report = checked.map_err(unreadable)?;
     let name = plain(&path.display().to_string());
     let findings = Findings::of(&report);
     let stdout = if arguments.output.json {
@@ -119,12 +122,13 @@ pub(crate) fn run(
     })
 }
 
-fn check_file(path: &Path, progress: &mut Progress<'_>) -> io::Result<CheckReport> {
-    let metadata = std::fs::metadata(path)?;
-    let bar = progress.bytes(
-        &format!("checking {}", plain(&path.display().to_string())),
-        metadata.len(),
-    );
+fn check_file(
+    path: &Path,
+    size_bytes: u64,
+    progress: &mut Progress<'_>,
+) -> io::Result<CheckReport> {
+    let what = format!("checking {}", plain(&path.display().to_string()));
+    let bar = progress.bytes(&what, size_bytes);
     let open_at = |byte_offset: u64| {
         let mut file = File::open(path)?;
         if byte_offset > 0 {

@@ -100,7 +100,10 @@ impl Session {
                 Err(failure) => stderr.push_str(&failure.render(self.paint_stderr)),
             }
         }
-        let verdict = if seen.is_in_error() {
+        let verdict = if failure.is_none() && seen.shows_nothing() {
+            stderr.push_str(&Failure::NothingVisible.render(self.paint_stderr));
+            Failure::NothingVisible.exit_code()
+        } else if seen.is_in_error() {
             EXIT_IN_ERROR
         } else {
             EXIT_WELL

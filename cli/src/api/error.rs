@@ -9,7 +9,7 @@ use serde::Deserialize;
 use weir_runtime::{CorrelationId, HttpError, HttpResponse};
 
 use super::Asked;
-use crate::failure::TOO_LARGE_REMEDY;
+use crate::failure::{SUBMIT_AGAIN, TOO_LARGE_REMEDY};
 use crate::text::{cut, plain};
 
 /// How much is shown of a body that is not in the API's own form, in terminal columns.
@@ -155,15 +155,13 @@ impl ApiError {
     /// What to do about it, where there is something to do.
     pub(crate) fn help(&self) -> Option<String> {
         let uploads = self.asked.method == Method::POST;
-        let again = "the file may have been received all the same; submitting the same file again \
-             settles nothing twice";
         let help = match &self.cause {
             Cause::Unanswered(HttpError::Connect { .. }) => {
                 "is the server running, and is WEIR_API (or --api) its address? `make run` starts \
                  one on this machine"
             }
             Cause::Unanswered(HttpError::Invalid { .. }) => "check WEIR_API (or --api)",
-            Cause::Unanswered(_) if uploads => again,
+            Cause::Unanswered(_) if uploads => SUBMIT_AGAIN,
             Cause::Unanswered(_) => "try again",
             Cause::Unexpected { .. } => {
                 "is WEIR_API (or --api) the address of Weir, and this command of the same version?"

@@ -101,6 +101,8 @@ async fn watch(
     ];
     let arguments = fixed.iter().chain(arguments).map(OsString::from);
     let code = tokio::select! {
+        // In turn: the command sees each time before the next one comes.
+        biased;
         code = run(arguments, outside) => code,
         () = let_pass(&hand) => unreachable!("time does not end"),
     };
@@ -178,14 +180,13 @@ async fn a_service_that_says_when_to_come_again_is_asked_then() {
         (1, vec![0, 200, 7200])
     );
     // Later than anybody would wait for it: the person is told instead.
-    let watched = watch(
-        &["--watch"],
-        vec![processing, busy(Some("60")), error],
-        false,
-    )
-    .await;
-    assert_eq!((watched.code, millis(&watched.asked_at)), (3, vec![0, 200]));
-    assert!(watched.stderr.contains("try again in 60 s"), "{watched:?}");
+    for seconds in ["60", "18446744073709551615"] {
+        let answers = vec![processing.clone(), busy(Some(seconds)), error.clone()];
+        let watched = watch(&["--watch"], answers, false).await;
+        assert_eq!((watched.code, millis(&watched.asked_at)), (3, vec![0, 200]));
+        let expected = format!("try again in {seconds} s");
+        assert!(watched.stderr.contains(&expected), "{watched:?}");
+    }
 }
 
 #[tokio::test]

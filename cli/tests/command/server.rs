@@ -128,7 +128,7 @@ async fn answer(
         // A list is taken off the script with its last page only.
         let next = answers.front().cloned().expect("the script has an answer");
         let is_last_page = match &next {
-            Answer::Json(200, Value::Array(all)) => page(&uri) * 250 > all.len(),
+            Answer::Json(200, Value::Array(all)) => page(&uri).end > all.len(),
             _ => true,
         };
         if answers.len() > 1 && is_last_page {
@@ -140,11 +140,8 @@ async fn answer(
         Answer::Never => std::future::pending().await,
         Answer::With(status, header, value, body) => (status, header, value, body),
         Answer::Json(status, Value::Array(all)) if status == 200 => {
-            let page: Vec<_> = all
-                .into_iter()
-                .skip((page(&uri) - 1) * 250)
-                .take(250)
-                .collect();
+            let rows = page(&uri);
+            let page: Vec<_> = all.into_iter().skip(rows.start).take(rows.len()).collect();
             (status, "x-is", "page", Value::from(page).to_string())
         }
         Answer::Json(status, body) => (status, "x-is", "whole", body.to_string()),
@@ -157,13 +154,17 @@ async fn answer(
         .unwrap()
 }
 
-fn page(uri: &Uri) -> usize {
+/// The rows of a page that was asked for.
+fn page(uri: &Uri) -> std::ops::Range<usize> {
     let query = uri.query().unwrap_or_default();
-    assert!(query.contains("page_size=250"), "{uri}");
-    let number = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("page_number="));
-    number.unwrap().parse().unwrap()
+    let parameter = |name: &str| -> usize {
+        let mut pairs = query.split('&');
+        let value = pairs.find_map(|pair| pair.strip_prefix(name));
+        value.unwrap().parse().unwrap()
+    };
+    let (size, number) = (parameter("page_size="), parameter("page_number="));
+    assert!((1..=250).contains(&size) && number > 0, "{uri}");
+    (number - 1) * size..number * size
 }
 
 /// A file in a status, as the API shows one.

@@ -56,15 +56,22 @@ fn watch_goes_on_until_nothing_is_open() {
 }
 
 #[test]
-fn batches_that_the_key_may_not_see_are_said_to_be_so() {
-    let server = Server::start(standing("Processed", vec![]));
-    let ran = weir(&server, &["status", FILE, "--watch"]);
-    assert_eq!(ran.code, 0);
-    assert!(
-        ran.stdout
-            .contains("No batch of it can be seen with this key."),
-        "{ran:?}"
-    );
+fn a_processed_file_without_a_batch_to_be_seen_is_no_success() {
+    for arguments in [
+        &["status", FILE, "--watch"][..],
+        &["status", FILE],
+        &["status", FILE, "--json"],
+    ] {
+        let server = Server::start(standing("Processed", vec![]));
+        let ran = weir(&server, arguments);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let expected =
+            "error: the file is processed, but no batch of it can be seen with this key\n";
+        assert!(ran.stderr.contains(expected), "{ran:?}");
+    }
+    // While it is worked on there may be none yet.
+    let server = Server::start(standing("Processing", vec![]));
+    assert_eq!(weir(&server, &["status", FILE]).code, 0);
 }
 
 #[test]
