@@ -27,6 +27,11 @@ use weir_runtime::Clock;
 use child::Role;
 use measure::{Aim, Measure, Spec, Values};
 
+/// The allocator of `weir-local`, as it is the local system that is measured.
+#[cfg(not(debug_assertions))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the reader and the whole service, and writes the figures to a file.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -120,23 +125,18 @@ fn run(arguments: &Arguments, setting: &Setting) -> anyhow::Result<bool> {
         let named = |name: &String| spec.name.starts_with(name.as_str());
         arguments.names.is_empty() || arguments.names.iter().any(named)
     };
-    if !BENCHMARKS
-        .iter()
-        .flat_map(|b| b.measures)
-        .any(|spec| chosen(spec))
-    {
-        let known: Vec<_> = BENCHMARKS.iter().flat_map(|b| b.measures).collect();
-        let known: Vec<_> = known.iter().map(|spec| spec.name).collect();
-        anyhow::bail!("nothing is called that; there are: {}", known.join(", "));
-    }
+    let is_chosen = |benchmark: &&Benchmark| benchmark.measures.iter().any(chosen);
+    anyhow::ensure!(
+        BENCHMARKS.iter().any(|benchmark| is_chosen(&benchmark)),
+        "nothing is called that; there are: {}",
+        all_names()
+    );
     let mut out = io::stdout().lock();
     writeln!(out, "{}", machine::description())?;
     let mut measured = Vec::new();
     let mut all = true;
-    for benchmark in BENCHMARKS {
-        if !benchmark.measures.iter().any(chosen) {
-            continue;
-        }
+    for benchmark in BENCHMARKS.iter().filter(is_chosen) {
+        let name = benchmark.measures.first().map_or("", |spec| spec.name);
         let busy = machine::BusyMeter::start();
         match (benchmark.run)(setting) {
             Ok(values) => {
@@ -149,18 +149,19 @@ fn run(arguments: &Arguments, setting: &Setting) -> anyhow::Result<bool> {
             }
             Err(error) => {
                 all = false;
-                let name = benchmark.measures.first().map_or("", |spec| spec.name);
                 writeln!(io::stderr(), "{name} could not be measured: {error:#}")?;
             }
         }
         if let Some(others) = busy.others_cores() {
-            let name = benchmark.measures.first().map_or("", |spec| spec.name);
-            writeln!(
-                out,
-                "while measuring {name}, others kept {others:.1} cores busy"
-            )?;
+            writeln!(out, "{name}: others kept {others:.1} cores busy meanwhile")?;
         }
     }
     writeln!(out, "{}", measure::table(&measured))?;
     Ok(all)
+}
+
+fn all_names() -> String {
+    let specs = BENCHMARKS.iter().flat_map(|benchmark| benchmark.measures);
+    let names: Vec<_> = specs.map(|spec| spec.name).collect();
+    names.join(", ")
 }

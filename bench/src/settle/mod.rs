@@ -18,9 +18,21 @@ use crate::child::{self, Role};
 use crate::measure::Values;
 use crate::{Setting, sample};
 
+/// Runs of the whole file; the fastest counts, being the one that others on the machine disturbed
+/// least.
+const RUNS: usize = 3;
+
 /// Speed and processor time, of a process in which the whole local system runs and nothing else.
 pub(crate) fn speed(setting: &Setting) -> anyhow::Result<Values> {
-    child::finish(child::start(Role::Settle, setting, Stdio::null())?)
+    let mut best = Values::new();
+    for _ in 0..RUNS {
+        let run = child::finish(child::start(Role::Settle, setting, Stdio::null())?)?;
+        let speed = |run: &Values| run.get(speed::DETAILS_PER_S).copied().unwrap_or_default();
+        if speed(&run) > speed(&best) {
+            best = run;
+        }
+    }
+    Ok(best)
 }
 
 /// Read and write units as DynamoDB reports them.
@@ -28,12 +40,12 @@ pub(crate) fn units(setting: &Setting) -> anyhow::Result<Values> {
     child::finish(child::start(Role::Units, setting, Stdio::null())?)
 }
 
-/// The child's part of [`speed`].
+/// The child's part of measuring speed.
 pub(crate) fn speed_here(setting: &Setting) -> anyhow::Result<Values> {
     runtime()?.block_on(speed::measure(setting))
 }
 
-/// The child's part of [`units`].
+/// The child's part of counting units.
 pub(crate) fn units_here(setting: &Setting) -> anyhow::Result<Values> {
     runtime()?.block_on(units::measure(setting))
 }

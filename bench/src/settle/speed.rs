@@ -13,6 +13,8 @@ use crate::measure::Values;
 use crate::sample::BATCHES;
 use crate::{Setting, machine};
 
+/// The figure that runs are compared by.
+pub(super) const DETAILS_PER_S: &str = "settle.details_per_s";
 /// How often it is looked whether everything is done: often enough for a run of some seconds, rarely
 /// enough to cost nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -64,10 +66,7 @@ pub(super) async fn measure(setting: &Setting) -> anyhow::Result<Values> {
     std::fs::remove_dir_all(&folder)?;
     check(&contents, &made)?;
     let mut values = Values::from([
-        (
-            "settle.details_per_s".to_owned(),
-            details / took.as_secs_f64(),
-        ),
+        (DETAILS_PER_S.to_owned(), details / took.as_secs_f64()),
         (
             "settle.cpu_ms_per_detail".to_owned(),
             cpu.as_secs_f64() * 1_000.0 / details,
