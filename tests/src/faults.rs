@@ -242,10 +242,10 @@ impl Shared {
         self.clock.sleep(self.random.jitter(self.slow_max)).await;
     }
 
-    /// A failure that the AWS client tries again by itself in one of four cases; the others reach
+    /// A failure that the AWS client tries again by itself in one of eight cases; the others reach
     /// the code under test.
     fn lost(&self, what: &str) -> ConnectorError {
-        if self.random.below(4) == 0 {
+        if self.random.below(8) == 0 {
             ConnectorError::io(what.into())
         } else {
             ConnectorError::other(what.into(), None)
