@@ -169,7 +169,7 @@ async fn is_reached(moment: Moment, service: &Service, id: FileId) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_is_killed_ten_times_settles_every_detail_once() {
     let data = tempfile::tempdir().unwrap();
-    let network = Network::new();
+    let network = Network::new().await;
     let random = Random::seeded(20_261_121);
     let clock = Clock::system();
     let (bytes, contents) = text::generated("KILL", 9, 2, DETAILS / 2, 40);

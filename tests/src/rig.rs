@@ -58,7 +58,7 @@ impl Rig {
 
     /// The same with other settings, and time that passes `times` times as fast.
     pub async fn with(settings: Settings, times: u32) -> Self {
-        let network = Network::new();
+        let network = Network::new().await;
         let parts = Parts::start(&network, 1, times).await;
         Self::on(parts, settings, network.aws).await
     }

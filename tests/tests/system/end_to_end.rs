@@ -26,7 +26,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let network = Network::new();
+        let network = Network::new().await;
         let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let options = SystemOptions {
             data: data.path().to_owned(),

@@ -7,7 +7,8 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
 use weir_domain::{DetailStatus, FileId};
-use weir_settlement::process::Processor;
+use weir_settlement::TimeLimit;
+use weir_settlement::process::{ProcessError, Processor};
 use weir_store::DetailsMessage;
 use weir_tests::rig::{Rig, Settings, correlation};
 use weir_tests::text;
@@ -92,9 +93,10 @@ async fn a_call_without_outcome_is_repeated_while_its_key_is_valid_and_never_aft
     rig.process(&messages[0]).await.unwrap();
     rig.set_faults(json!({}));
     let begun = rig.detail(file, 1, 1).await.attempted_at.unwrap();
-    // The second one was begun an hour later.
+    // The second one was begun two hours later: a key is left unused for the last twentieth of the
+    // day that it is valid for.
     rig.change(file, 1, 2, |lease| {
-        lease.attempted_at = Some(begun + TimeDelta::hours(1));
+        lease.attempted_at = Some(begun + TimeDelta::hours(2));
     })
     .await;
     let requests = rig.requests();
@@ -144,23 +146,47 @@ async fn a_worker_that_wakes_up_after_its_lease_is_over_charges_nobody_again() {
 }
 
 #[tokio::test]
-async fn a_worker_without_time_for_a_call_gives_its_leases_back_and_sends_nothing() {
+async fn a_worker_without_time_for_a_call_hands_its_message_back_and_takes_no_lease() {
     let rig = Rig::start().await;
     let file = charges(&rig, 3).await;
     let messages = rig.messages().await;
-    let too_short = weir_settlement::TimeLimit::after(
-        Settings::default().process.call_timeout,
-        rig.parts.timeline.clock(),
-    );
+    let call_timeout = Settings::default().process.call_timeout;
+    let too_short = TimeLimit::after(call_timeout, rig.parts.timeline.clock());
     let processor = &rig.process.processor;
-    processor
+    let handed_back = processor
         .process(&messages[0], &correlation(), &too_short)
-        .await
-        .unwrap();
+        .await;
+    assert!(matches!(handed_back, Err(ProcessError::NoTime)));
     assert_eq!(rig.requests(), 0);
     let detail = rig.detail(file, 1, 1).await;
-    assert_eq!((detail.lease_until, detail.attempted_at), (None, None));
-    rig.settle().await;
+    assert_eq!((detail.version, detail.lease_until), (1, None));
+    rig.process(&messages[0]).await.unwrap();
     assert_eq!(rig.parts.simulator.summary().charges, 3);
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_runs_out_of_time_amid_its_calls_leaves_the_rest_to_another() {
+    let rig = Rig::start().await;
+    let file = charges(&rig, 25).await;
+    let messages = rig.messages().await;
+    rig.set_faults(json!({"latency": {"min_ms": 300, "max_ms": 300}}));
+    let mut settings = Settings::default();
+    settings.process.calls_max = 1;
+    let slow = rig.another_processor(&settings);
+    let enough_for_some = settings.process.call_timeout + Duration::from_secs(3);
+    let limit = TimeLimit::after(enough_for_some, rig.parts.timeline.clock());
+    slow.process(&messages[0], &correlation(), &limit)
+        .await
+        .unwrap();
+    let sent = rig.requests();
+    assert!((1..25).contains(&sent), "{sent}");
+    for line in 1..=25 {
+        let detail = rig.detail(file, 1, line).await;
+        assert_eq!((detail.lease_until, detail.attempted_at), (None, None));
+    }
+    rig.set_faults(json!({}));
+    rig.settle().await;
+    assert_eq!(rig.requests(), 25);
     rig.audit(&[file]).await;
 }

@@ -44,7 +44,7 @@ async fn events_of_two_objects_under_one_key_in_the_wrong_order_charge_each_once
     rig.settle().await;
     let gone = weir_domain::FileId::of_object(&first);
     let log = rig.file(gone).await.error_log.unwrap();
-    assert!(log.contains("upload it again"), "{log}");
+    assert!(log.contains("it was replaced"), "{log}");
     weir_tests::laws::assert_nothing_of(&rig.parts.store, gone).await;
     let file = weir_domain::FileId::of_object(&second);
     rig.audit(&[file]).await;
