@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 use weir_local::sample::Sample;
 use weir_local::system::{Ports, System, SystemOptions, TUNABLE};
 use weir_runtime::telemetry::{self, TelemetryOptions};
@@ -141,6 +142,9 @@ async fn run(serve: Serve, settings: Vec<(String, String)>) -> anyhow::Result<()
         sweep_every: Duration::from_secs(serve.sweep_seconds.max(1)),
         settings,
     };
+    // Before anything is said: whoever reads the ready line may end the process at once.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut system = System::start(options).await?;
     system.write_environment()?;
     let mut stdout = std::io::stdout().lock();
@@ -148,7 +152,8 @@ async fn run(serve: Serve, settings: Vec<(String, String)>) -> anyhow::Result<()
     stdout.flush()?;
     drop(stdout);
     let ended = tokio::select! {
-        asked = stopped() => asked.map(|()| None)?,
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
         part = system.ended() => Some(part),
     };
     if let Some(part) = ended {
@@ -189,13 +194,4 @@ fn sample(arguments: &SampleArguments) -> anyhow::Result<()> {
 
 fn any_seed() -> u32 {
     u32::try_from(Random::system().below(1 << 32)).unwrap_or_default()
-}
-
-/// Waits for Ctrl-C or for being asked to end.
-async fn stopped() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        _ = terminate.recv() => Ok(()),
-    }
 }

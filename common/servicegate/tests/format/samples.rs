@@ -67,6 +67,8 @@ fn every_code_that_a_reader_gives_has_a_record_sample() {
         ErrorCode::ElementConflict,
         ErrorCode::RetriesExhausted,
         ErrorCode::ChargeNotSettled,
+        ErrorCode::ChargeOfOtherSeller,
+        ErrorCode::ChargeInOtherCurrency,
         ErrorCode::OutcomeUnknown,
         ErrorCode::UnexpectedResponse,
         ErrorCode::Undeliverable,
