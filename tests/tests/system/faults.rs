@@ -29,7 +29,7 @@ const AT_A_TIME: usize = 9;
 /// How much faster than the machine's the time passes.
 const TIMES: u32 = 40;
 /// How long a world may take, by the machine's clock.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(5);
 /// How long a late request may be on its way.
 const LATE_MAX: Duration = Duration::from_secs(20);
 
