@@ -9,6 +9,7 @@ mod codes;
 mod currency;
 mod decimal;
 mod ids;
+mod permission;
 mod request;
 mod status;
 mod text;
@@ -23,6 +24,7 @@ pub use ids::{
     ClientId, CustomerId, DetailId, EVENT_NUMBER_MAX, EventNumber, FileId, HistoryId, IdError,
     LINE_MAX, LineNumber, LogId, ObjectIdentity, ProgramId, RefundId, SellerId,
 };
+pub use permission::Permission;
 pub use request::{
     CONTROL_LINE_SKU, ChargeBody, MetadataEntry, RefundBody, RequestError, RequestLine,
     TransactionRequest,
