@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use weir_domain::{ClientId, CustomerId, ProgramId, SellerId};
+use weir_domain::{ClientId, CustomerId, ProgramId, ProgramStatus, SellerId};
 use weir_runtime::Random;
 use weir_servicegate::{Item, Options, ReadError, Reader, SellerReference};
 use weir_store::{ApiKeyHash, ApiKeyRecord, Client, Customer, Program, Seller, Store, StoreError};
@@ -34,6 +35,8 @@ const CUSTOMERS: [(u128, &str); 2] = [
     (0x44444444_0000_4000_8000_000000000001, "Fabrikam Fleet"),
     (0x44444444_0000_4000_8000_000000000002, "Tailspin Haulage"),
 ];
+/// Where the demo's sellers stand.
+const SELLER_STATUS: &str = "Active";
 /// The file in the data folder that holds the API key.
 const KEY_FILE: &str = "api-key";
 /// What the demo's key may do.
@@ -96,19 +99,32 @@ pub fn seller_references() -> Result<Vec<SellerReference>, DemoError> {
     SELLERS.iter().map(reference).collect()
 }
 
-/// Writes the demo's reference data. What is there under the demo's ids is written over; all else stays.
-pub async fn seed(store: &Store) -> Result<(), DemoError> {
+/// Writes the demo's reference data. What is there under the demo's ids is written over, but for the
+/// time of its creation; all else stays.
+pub async fn seed(store: &Store, now: DateTime<Utc>) -> Result<(), DemoError> {
     let (client_id, program_id) = (client_id()?, program_id()?);
+    let known = store.client(client_id).await?;
     store
         .put_client(&Client {
             id: client_id,
             name: "Adventure Works".to_owned(),
+            processed_message_ts: None,
+            created_at: known.map_or(now, |known| known.created_at),
+            updated_at: now,
         })
         .await?;
+    let known = store.program(program_id).await?;
     let program = Program {
         id: program_id,
         client_id,
         name: "Adventure Works Fleet".to_owned(),
+        status: ProgramStatus::Active,
+        reply_to_email: Some("settlements@adventure-works.example.com".to_owned()),
+        support_email: Some("support@adventure-works.example.com".to_owned()),
+        sender_email: Some("reports@adventure-works.example.com".to_owned()),
+        processed_message_ts: None,
+        created_at: known.map_or(now, |known| known.created_at),
+        updated_at: now,
     };
     store.put_program(&program).await?;
     for (id, alternate, name) in SELLERS {
@@ -118,6 +134,7 @@ pub async fn seed(store: &Store) -> Result<(), DemoError> {
         let alternate = alternate.parse().map_err(|_| DemoError::Invalid)?;
         let alternate_seller_id = Some(alternate);
         let name = name.to_owned();
+        let known = store.seller(id).await?;
         store
             .put_seller(&Seller {
                 id,
@@ -125,6 +142,10 @@ pub async fn seed(store: &Store) -> Result<(), DemoError> {
                 program_id,
                 alternate_seller_id,
                 name,
+                status: Some(SELLER_STATUS.to_owned()),
+                processed_message_ts: None,
+                created_at: known.map_or(now, |known| known.created_at),
+                updated_at: now,
             })
             .await?;
     }
@@ -133,12 +154,16 @@ pub async fn seed(store: &Store) -> Result<(), DemoError> {
             .try_into()
             .map_err(|_| DemoError::Invalid)?;
         let name = Some(name.to_owned());
+        let known = store.customers(&[id]).await?.pop();
         store
             .put_customer(&Customer {
                 id,
                 client_id,
                 program_id,
                 name,
+                processed_message_ts: None,
+                created_at: known.map_or(now, |known| known.created_at),
+                updated_at: now,
             })
             .await?;
     }
@@ -171,6 +196,7 @@ pub async fn register_sellers_of(
     store: &Store,
     path: &Path,
     random: &Random,
+    now: DateTime<Utc>,
 ) -> Result<(), DemoError> {
     let failed = |source| DemoError::File {
         path: path.display().to_string(),
@@ -224,6 +250,10 @@ pub async fn register_sellers_of(
                     program_id,
                     alternate_seller_id,
                     name,
+                    status: Some(SELLER_STATUS.to_owned()),
+                    processed_message_ts: None,
+                    created_at: now,
+                    updated_at: now,
                 })
                 .await?;
         }

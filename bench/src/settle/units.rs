@@ -102,7 +102,7 @@ async fn settle(
     let (clock, random) = (parts.clock.clone(), parts.random.clone());
     let store = Store::new(clients.clone(), names, clock, random);
     store.create_tables().await?;
-    demo::seed(&store).await?;
+    demo::seed(&store, parts.clock.now()).await?;
     let count = settlement.details();
     let object = settlement.put(&store).await?;
     let failed = |error: weir_lambda::BuildError| anyhow::anyhow!(error);

@@ -322,6 +322,22 @@ uuid_type!(
     /// A refund at 3Rivers.
     RefundId, "refund", |_| true
 );
+uuid_type!(
+    /// A contact of a seller.
+    SellerContactId, "seller contact", |_| true
+);
+uuid_type!(
+    /// A report that can be had.
+    ReportId, "report", |_| true
+);
+uuid_type!(
+    /// A schedule by which a report is mailed.
+    ReportScheduleId, "report schedule", |_| true
+);
+uuid_type!(
+    /// A message that was taken from a queue and kept.
+    MessageId, "message", |_| true
+);
 
 impl FileId {
     /// The id of the file that an object holds.

@@ -10,6 +10,7 @@ mod currency;
 mod decimal;
 mod ids;
 mod permission;
+mod reference;
 mod request;
 mod status;
 mod text;
@@ -22,9 +23,11 @@ pub use decimal::{Decimal, DecimalError};
 pub use ids::{
     BATCH_ORDINAL_MAX, BatchId, BatchOrdinal, BuyerId, CALLS_PER_EVENT_MAX, CallNumber, ChargeId,
     ClientId, CustomerId, DetailId, EVENT_NUMBER_MAX, EventNumber, FileId, HistoryId, IdError,
-    LINE_MAX, LineNumber, LogId, ObjectIdentity, ProgramId, RefundId, SellerId,
+    LINE_MAX, LineNumber, LogId, MessageId, ObjectIdentity, ProgramId, RefundId, ReportId,
+    ReportScheduleId, SellerContactId, SellerId,
 };
 pub use permission::Permission;
+pub use reference::{MessageStatus, ProgramStatus, ReportScope, ScheduleFrequency, WeekDay};
 pub use request::{
     CONTROL_LINE_SKU, ChargeBody, MetadataEntry, RefundBody, RequestError, RequestLine,
     TransactionRequest,

@@ -62,6 +62,8 @@ macro_rules! names {
     };
 }
 
+pub(crate) use names;
+
 names!(
     /// Where a file stands.
     FileStatus {

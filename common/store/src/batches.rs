@@ -1,8 +1,6 @@
 //! Batches: one light item each, with the five counters.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
 use chrono::{DateTime, Utc};
 use weir_domain::{
     BatchId, BatchOrdinal, BatchStatus, ClientId, Counters, Currency, FileId, LineNumber,
@@ -10,10 +8,11 @@ use weir_domain::{
 };
 
 use crate::error::{sorted, unavailable};
+use crate::get::{in_order_of, keys_of};
 use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
 use crate::payload::{compress, decompress};
 use crate::tables::BATCHES;
-use crate::{DetailPlace, Store, StoreError};
+use crate::{CreatedId, DetailPlace, Month, Store, StoreError};
 
 /// What stands in the sparse `open` index.
 const OPEN: &str = "open";
@@ -101,10 +100,6 @@ impl Batch {
         (1..=last).map_while(|line| LineNumber::new(line).ok())
     }
 
-    fn created_id(&self) -> String {
-        format!("{:013}#{}", self.created_at.timestamp_millis(), self.id)
-    }
-
     fn to_item(&self) -> Result<Item, StoreError> {
         let header = compress(self.header_xml.as_bytes())
             .ok_or_else(|| unavailable("write a batch", "its header cannot be compressed"))?;
@@ -112,14 +107,17 @@ impl Batch {
         Ok(Writer::default()
             .with("id", text(self.id.to_string()))
             .with_some("open", open.then(|| text(OPEN)))
-            .with("month", text(self.created_at.format("%Y-%m").to_string()))
-            .with("created_id", text(self.created_id()))
+            .with("month", text(Month::of(self.created_at).to_string()))
+            .with("program", text(self.program_id.to_string()))
+            .with(
+                "created_id",
+                text(CreatedId::new(self.created_at, self.id).to_string()),
+            )
             .with_some(
                 "seller",
                 self.seller_id.map(|seller| text(seller.to_string())),
             )
             .with("client_id", uuid(self.client_id))
-            .with("program_id", uuid(self.program_id))
             .with_some("seller_name", self.seller_name.as_ref().map(text))
             .with("batch_number", text(&self.batch_number))
             .with_some(
@@ -161,7 +159,7 @@ impl Batch {
         Ok(Self {
             id: read.parsed("id")?,
             client_id: read.id("client_id")?,
-            program_id: read.id("program_id")?,
+            program_id: read.parsed("program")?,
             seller_id: read.opt_parsed("seller")?,
             seller_name: opt_text("seller_name")?,
             batch_number: read.text("batch_number")?.to_owned(),
@@ -215,46 +213,21 @@ impl Store {
         from: BatchOrdinal,
         to: BatchOrdinal,
     ) -> Result<Vec<Batch>, StoreError> {
-        const OPERATION: &str = "read batches";
-        let keys: Vec<Item> = (from.get()..=to.get())
+        let ids: Vec<BatchId> = (from.get()..=to.get())
             .take(100)
             .filter_map(|ordinal| BatchOrdinal::new(ordinal).ok())
-            .map(|ordinal| Item::from([("id".to_owned(), text(file.batch(ordinal).to_string()))]))
+            .map(|ordinal| file.batch(ordinal))
             .collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let table = self.names.table(&BATCHES);
-        let wanted = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .build()
-            .map_err(|_| unavailable(OPERATION, "no keys"))?;
-        let answer = self
-            .dynamodb()
-            .batch_get_item()
-            .request_items(&table, wanted)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(sorted(OPERATION))?;
-        self.capacity.read(answer.consumed_capacity());
-        if answer
-            .unprocessed_keys()
-            .is_some_and(|unread| !unread.is_empty())
-        {
-            return Err(unavailable(OPERATION, "throttled"));
-        }
-        let items = answer
-            .responses
-            .and_then(|mut tables| tables.remove(&table))
-            .unwrap_or_default();
-        let mut batches: Vec<_> = items
-            .iter()
-            .map(Batch::from_item)
-            .collect::<Result<_, _>>()?;
-        batches.sort_unstable_by_key(|batch| batch.id.ordinal());
-        Ok(batches)
+        self.batches(&ids).await
+    }
+
+    /// The batches with some ids, any number, in the order of the ids and each once; those that do
+    /// not exist are missing. Strongly consistent.
+    pub async fn batches(&self, ids: &[BatchId]) -> Result<Vec<Batch>, StoreError> {
+        let keys = keys_of(ids, |id| id.to_string());
+        let items = self.items_by_key(&BATCHES, "read batches", keys).await?;
+        let found: Result<Vec<_>, _> = items.iter().map(Batch::from_item).collect();
+        Ok(in_order_of(ids, |batch: &Batch| batch.id, found?))
     }
 
     /// Makes a batch; one that exists stays as it is, because whoever made it wrote the same.

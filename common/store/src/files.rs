@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use weir_domain::{ClientId, FileId, FileStatus, ObjectIdentity, ProgramId, SellerId};
 
 use crate::error::sorted;
+use crate::get::{in_order_of, keys_of};
 use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
 use crate::payload::{compress, decompress};
 use crate::tables::FILES;
-use crate::{Store, StoreError};
+use crate::{CreatedId, Month, Store, StoreError};
 
 /// Which part of the work a file is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,19 +110,21 @@ impl File {
                 })?,
             ),
         };
-        let created = self.created_at.timestamp_millis();
         Ok(Writer::default()
             .with("id", text(self.id.to_string()))
             .with("version", number(self.version))
             .with_some("open", open.then(|| text("open")))
-            .with("month", text(self.created_at.format("%Y-%m").to_string()))
-            .with("created_id", text(format!("{created:013}#{}", self.id)))
+            .with("month", text(Month::of(self.created_at).to_string()))
+            .with_some("program", self.program_id.map(|id| text(id.to_string())))
+            .with(
+                "created_id",
+                text(CreatedId::new(self.created_at, self.id).to_string()),
+            )
             .with("bucket", text(&self.object.bucket))
             .with("object_key", text(&self.object.key))
             .with("etag", text(&self.object.etag))
             .with("name", text(&self.name))
             .with_some("client_id", self.client_id.map(uuid))
-            .with_some("program_id", self.program_id.map(uuid))
             .with_some("seller_id", self.seller_id.map(uuid))
             .with("correlation_id", text(&self.correlation_id))
             .with("status", text(self.status.name()))
@@ -166,7 +169,7 @@ impl File {
             },
             name: read.text("name")?.to_owned(),
             client_id: read.opt_id("client_id")?,
-            program_id: read.opt_id("program_id")?,
+            program_id: read.opt_parsed("program")?,
             seller_id: read.opt_id("seller_id")?,
             correlation_id: read.text("correlation_id")?.to_owned(),
             status: read.parsed("status")?,
@@ -204,6 +207,15 @@ impl Store {
             .map_err(sorted("read a file"))?;
         self.capacity.read(answer.consumed_capacity());
         answer.item().map(File::from_item).transpose()
+    }
+
+    /// The files with some ids, any number, in the order of the ids and each once; those that do not
+    /// exist are missing. Strongly consistent.
+    pub async fn files(&self, ids: &[FileId]) -> Result<Vec<File>, StoreError> {
+        let keys = keys_of(ids, |id| id.to_string());
+        let items = self.items_by_key(&FILES, "read files", keys).await?;
+        let found: Result<Vec<_>, _> = items.iter().map(File::from_item).collect();
+        Ok(in_order_of(ids, |file: &File| file.id, found?))
     }
 
     /// Makes a file; [`StoreError::Conflict`] when it exists.

@@ -28,9 +28,33 @@ pub(crate) fn uuid(value: impl Into<Uuid>) -> AttributeValue {
     bytes(value.into().as_bytes().to_vec())
 }
 
+/// A list of texts.
+pub(crate) fn texts(values: &[String]) -> AttributeValue {
+    AttributeValue::L(values.iter().map(text).collect())
+}
+
 /// A time as milliseconds since 1970.
 pub(crate) fn time(value: DateTime<Utc>) -> AttributeValue {
     number(value.timestamp_millis())
+}
+
+/// Most bytes of an item, the names of its attributes counted (a limit of DynamoDB).
+pub(crate) const ITEM_BYTES_MAX: usize = 400 << 10;
+
+/// How large DynamoDB takes an item for, give or take what a number is packed to.
+pub(crate) fn size_bytes(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value_bytes(value))
+        .sum()
+}
+
+fn value_bytes(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        AttributeValue::B(blob) => blob.as_ref().len(),
+        AttributeValue::L(values) => values.iter().map(|value| 1 + value_bytes(value)).sum(),
+        _ => 1,
+    }
 }
 
 /// Builds an item; what is `None` is left out.
@@ -109,6 +133,15 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
         self.opt_parsed(name)?.ok_or_else(|| self.corrupt(name))
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>, StoreError> {
+        let list = self.optional(name, |value| {
+            let texts = value.as_l().ok()?.iter();
+            texts.map(|text| text.as_s().ok().cloned()).collect()
+        })?;
+        list.ok_or_else(|| self.corrupt(name))
     }
 
     pub(crate) fn opt_number<T: std::str::FromStr>(

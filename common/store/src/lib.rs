@@ -17,10 +17,14 @@ mod capacity;
 mod details;
 mod error;
 mod files;
+mod get;
 mod item;
+mod keys;
 mod lookups;
+mod messages;
 mod names;
 mod objects;
+mod order;
 mod payload;
 mod queues;
 mod reference;
@@ -38,11 +42,16 @@ pub use details::{
 };
 pub use error::StoreError;
 pub use files::{File, Stage};
+pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::Side;
+pub use messages::Message;
 pub use names::Names;
 pub use objects::ObjectReader;
+pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
 pub use queues::{DELAY_MAX, DetailsMessage, UploadContinuation};
-pub use reference::{Client, Customer, Program, Seller};
+pub use reference::{
+    Client, Customer, Program, ReferenceKind, ReportSchedule, Seller, SellerContact,
+};
 pub use tables::{Index, Key, KeyKind, TABLES, Table};
 pub use write::PutBuffer;
 

@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, TableDescription, TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::result::SdkError;
 
@@ -52,37 +52,37 @@ pub struct Table {
 
 use KeyKind::{Number, Text};
 
-const BY_MONTH: Index = Index {
-    name: "by_month",
-    partition: ("month", Text),
-    sort: ("created_id", Text),
-};
+pub(crate) const BY_MONTH: Index = in_order_of_creation("by_month", "month");
+pub(crate) const BY_PROGRAM: Index = in_order_of_creation("by_program", "program");
+pub(crate) const BY_SELLER: Index = in_order_of_creation("by_seller", "seller");
+pub(crate) const BY_KIND: Index = in_order_of_creation("by_kind", "kind");
+pub(crate) const BY_PARENT: Index = in_order_of_creation("by_parent", "parent");
 const OPEN: Index = Index {
     name: "open",
     partition: ("open", Text),
     sort: ("id", Text),
 };
 
+const fn in_order_of_creation(name: &'static str, partition: &'static str) -> Index {
+    Index {
+        name,
+        partition: (partition, Text),
+        sort: ("created_id", Text),
+    }
+}
+
 pub(crate) const FILES: Table = Table {
     name: "files",
     partition: ("id", Text),
     sort: None,
-    indexes: &[BY_MONTH, OPEN],
+    indexes: &[BY_MONTH, BY_PROGRAM, OPEN],
     expires: None,
 };
 pub(crate) const BATCHES: Table = Table {
     name: "batches",
     partition: ("id", Text),
     sort: None,
-    indexes: &[
-        BY_MONTH,
-        Index {
-            name: "by_seller",
-            partition: ("seller", Text),
-            sort: ("created_id", Text),
-        },
-        OPEN,
-    ],
+    indexes: &[BY_MONTH, BY_PROGRAM, BY_SELLER, OPEN],
     expires: None,
 };
 pub(crate) const DETAILS: Table = Table {
@@ -103,7 +103,14 @@ pub(crate) const REFERENCE: Table = Table {
     name: "reference",
     partition: ("id", Text),
     sort: None,
-    indexes: &[],
+    indexes: &[BY_KIND, BY_PARENT],
+    expires: None,
+};
+pub(crate) const MESSAGES: Table = Table {
+    name: "messages",
+    partition: ("id", Text),
+    sort: None,
+    indexes: &[BY_MONTH],
     expires: None,
 };
 pub(crate) const API_KEYS: Table = Table {
@@ -115,7 +122,9 @@ pub(crate) const API_KEYS: Table = Table {
 };
 
 /// Every table.
-pub const TABLES: &[Table] = &[FILES, BATCHES, DETAILS, LOOKUPS, REFERENCE, API_KEYS];
+pub const TABLES: &[Table] = &[
+    FILES, BATCHES, DETAILS, LOOKUPS, REFERENCE, MESSAGES, API_KEYS,
+];
 
 impl Store {
     /// Makes every table that does not exist yet. For the local system and tests: a deployment
@@ -165,7 +174,7 @@ impl Store {
         match request.send().await {
             Ok(_) => {}
             Err(SdkError::ServiceError(error)) if error.err().is_resource_in_use_exception() => {
-                return Ok(());
+                return self.check_indexes(table).await;
             }
             Err(error) => return Err(sorted(OPERATION)(error)),
         }
@@ -185,6 +194,40 @@ impl Store {
             .await
             .map_err(sorted("set a table's expiry"))?;
         Ok(())
+    }
+}
+
+impl Store {
+    /// Refuses a table that lacks an index, as one does that an earlier version has made: what is read
+    /// through it would fail later, one request at a time.
+    async fn check_indexes(&self, table: &Table) -> Result<(), StoreError> {
+        const OPERATION: &str = "check a table";
+        let name = self.names.table(table);
+        let answer = self
+            .dynamodb()
+            .describe_table()
+            .table_name(&name)
+            .send()
+            .await
+            .map_err(sorted(OPERATION))?;
+        let found: Vec<&str> = answer
+            .table()
+            .map(TableDescription::global_secondary_indexes)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|index| index.index_name())
+            .collect();
+        let missing = |index: &&Index| !found.contains(&index.name);
+        match table.indexes.iter().find(missing) {
+            None => Ok(()),
+            Some(index) => Err(StoreError::Refused {
+                operation: OPERATION,
+                reason: format!(
+                    "{name} has no index {}: another version has made it",
+                    index.name
+                ),
+            }),
+        }
     }
 }
 

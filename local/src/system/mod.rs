@@ -182,9 +182,10 @@ async fn seed(
     outside: &Outside,
 ) -> Result<String, SystemError> {
     store.create_tables().await?;
-    demo::seed(store).await?;
+    let now = outside.clock.now();
+    demo::seed(store, now).await?;
     if let Some(path) = &options.register_sellers_of {
-        demo::register_sellers_of(store, path, &outside.random).await?;
+        demo::register_sellers_of(store, path, &outside.random, now).await?;
     }
     Ok(demo::api_key(store, &options.data, &outside.random).await?)
 }

@@ -117,6 +117,10 @@ async fn foreign_seller(rig: &Rig) -> SellerId {
         program_id: program.try_into().unwrap(),
         alternate_seller_id: Some("FOREIGN-1".parse().unwrap()),
         name: "Elsewhere".to_owned(),
+        status: None,
+        processed_message_ts: None,
+        created_at: rig.parts.timeline.clock().now(),
+        updated_at: rig.parts.timeline.clock().now(),
     };
     rig.parts.store.put_seller(&seller).await.unwrap();
     id

@@ -38,6 +38,8 @@ const SHARDS_MAX: u32 = 64;
 const KIND_DETAIL: u64 = 0;
 const KIND_PAYLOAD: u64 = 1;
 const KIND_EVENT: u64 = 2;
+/// The greatest number that the sort key has room for; events and versions stay below it.
+const RECORD_NUMBER_MAX: u32 = 99_999;
 
 /// How many shards a batch of so many details gets: one for each thousand, at most 64.
 pub fn shard_count_for(details: u32) -> u32 {

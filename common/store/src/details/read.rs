@@ -1,27 +1,61 @@
 //! Reading details: by line, by range, payloads and events.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use futures::stream::{StreamExt, TryStreamExt};
 use weir_domain::{DetailId, EventNumber, LineNumber};
 
 use super::{
-    Detail, DetailPlace, Event, KIND_DETAIL, KIND_EVENT, KIND_PAYLOAD, Payload, SHARD_BLOCK_LINES,
-    sort_number, sort_parts,
+    Detail, DetailPlace, Event, KIND_DETAIL, KIND_EVENT, KIND_PAYLOAD, Payload, RECORD_NUMBER_MAX,
+    SHARD_BLOCK_LINES, sort_number, sort_parts,
 };
-use crate::error::{sorted, unavailable};
+use crate::error::sorted;
 use crate::item::{Item, Reader, number, text};
 use crate::tables::DETAILS;
 use crate::{Store, StoreError};
 
-/// Most keys in one request (`BatchGetItem`).
-const KEYS_PER_REQUEST: usize = 100;
-/// How often keys that DynamoDB left unread are asked for again before giving up.
-const ROUNDS_MAX: u32 = 10;
 /// How many blocks or shards are read at a time.
 const READS_AT_A_TIME: usize = 8;
+/// Up to how many blocks are read one by one, rather than each shard from end to end; more only where
+/// there are more shards.
+const BLOCKS_MAX: u32 = 16;
+
+/// The lines `first..=last` of one shard.
+#[derive(Debug, Clone, Copy)]
+struct ShardRange {
+    shard: u32,
+    first: u32,
+    last: u32,
+}
+
+impl DetailPlace {
+    /// Which parts of the shards hold the lines `from..=to`.
+    fn ranges(&self, from: LineNumber, to: LineNumber) -> Vec<ShardRange> {
+        let (first, last) = (from.get(), to.get());
+        if first > last {
+            return Vec::new();
+        }
+        let block_of = |line: u32| (line - 1) / SHARD_BLOCK_LINES;
+        let blocks = block_of(first)..=block_of(last);
+        let shards = self.shards.max(1);
+        let blocks_count = block_of(last) - block_of(first) + 1;
+        if shards == 1 || blocks_count > shards.max(BLOCKS_MAX) {
+            let whole = |shard| ShardRange { shard, first, last };
+            return (0..shards).map(whole).collect();
+        }
+        blocks
+            .map(|block| {
+                let start = block * SHARD_BLOCK_LINES + 1;
+                ShardRange {
+                    shard: block % shards,
+                    first: first.max(start),
+                    last: last.min(start + SHARD_BLOCK_LINES - 1),
+                }
+            })
+            .collect()
+    }
+}
 
 impl Store {
     /// The details of some lines with the first version of their payloads, strongly consistent,
@@ -39,7 +73,7 @@ impl Store {
         let mut details = BTreeMap::new();
         let mut payloads = BTreeMap::new();
         for item in self.details_by_key(keys).await? {
-            let (kind, line) = kind_and_line(&item)?;
+            let (kind, line, _) = record_of(&item)?;
             if kind == KIND_DETAIL {
                 details.insert(line, Detail::from_item(place.batch.detail(line), &item)?);
             } else {
@@ -67,7 +101,7 @@ impl Store {
             .collect();
         let mut details = Vec::with_capacity(lines.len());
         for item in self.details_by_key(keys).await? {
-            let (_, line) = kind_and_line(&item)?;
+            let (_, line, _) = record_of(&item)?;
             details.push(Detail::from_item(place.batch.detail(line), &item)?);
         }
         details.sort_unstable_by_key(Detail::line);
@@ -106,15 +140,28 @@ impl Store {
         place: &DetailPlace,
         wanted: &[(LineNumber, u32)],
     ) -> Result<BTreeMap<LineNumber, Payload>, StoreError> {
+        let payloads = self.payload_versions(place, wanted).await?.into_iter();
+        Ok(payloads
+            .map(|((line, _), payload)| (line, payload))
+            .collect())
+    }
+
+    /// Some versions of details' payloads, by line and version, each wanted once; those that do not
+    /// exist are missing.
+    pub async fn payload_versions(
+        &self,
+        place: &DetailPlace,
+        wanted: &[(LineNumber, u32)],
+    ) -> Result<BTreeMap<(LineNumber, u32), Payload>, StoreError> {
         let keys = wanted
             .iter()
             .map(|(line, version)| place.key(*line, KIND_PAYLOAD, *version))
             .collect();
         let mut payloads = BTreeMap::new();
         for item in self.details_by_key(keys).await? {
-            let (_, line) = kind_and_line(&item)?;
+            let (_, line, version) = record_of(&item)?;
             let key = place.batch.detail(line).to_string();
-            payloads.insert(line, Payload::from_item(&key, &item)?);
+            payloads.insert((line, version), Payload::from_item(&key, &item)?);
         }
         Ok(payloads)
     }
@@ -133,7 +180,7 @@ impl Store {
         items
             .iter()
             .map(|item| {
-                let (_, line) = kind_and_line(item)?;
+                let (_, line, _) = record_of(item)?;
                 Event::from_item(place.batch.detail(line), item)
             })
             .collect()
@@ -147,38 +194,58 @@ impl Store {
         from: LineNumber,
         to: LineNumber,
     ) -> Result<Vec<Detail>, StoreError> {
-        let (first, last) = (from.get(), to.get());
-        let block_of = |line: u32| (line - 1) / SHARD_BLOCK_LINES;
-        let blocks = block_of(first)..=block_of(last);
-        let ranges: Vec<(u32, u32, u32)> = if blocks.clone().count() <= 16 {
-            blocks
-                .map(|block| {
-                    let start = block * SHARD_BLOCK_LINES + 1;
-                    let end = start + SHARD_BLOCK_LINES - 1;
-                    (block % place.shards.max(1), first.max(start), last.min(end))
-                })
-                .collect()
-        } else {
-            (0..place.shards.max(1))
-                .map(|shard| (shard, first, last))
-                .collect()
-        };
-        let mut details: Vec<Detail> = futures::stream::iter(ranges)
-            .map(|(shard, first, last)| self.shard_range(place, shard, first, last))
-            .buffer_unordered(READS_AT_A_TIME)
-            .try_concat()
-            .await?;
+        let items = self.records_in_lines(place, KIND_DETAIL, from, to).await?;
+        let mut details = Vec::with_capacity(items.len());
+        for item in &items {
+            let (_, line, _) = record_of(item)?;
+            details.push(Detail::from_item(place.batch.detail(line), item)?);
+        }
         details.sort_unstable_by_key(Detail::line);
         Ok(details)
+    }
+
+    /// Every event of the details of a batch with lines `from..=to`, by line and number, read as
+    /// [`Store::details_in_lines`] reads.
+    pub async fn events_in_lines(
+        &self,
+        place: &DetailPlace,
+        from: LineNumber,
+        to: LineNumber,
+    ) -> Result<Vec<Event>, StoreError> {
+        let items = self.records_in_lines(place, KIND_EVENT, from, to).await?;
+        let mut events = Vec::with_capacity(items.len());
+        for item in &items {
+            let (_, line, number) = record_of(item)?;
+            let event = Event::from_item(place.batch.detail(line), item)?;
+            events.push(((line, number), event));
+        }
+        events.sort_unstable_by_key(|(place, _)| *place);
+        Ok(events.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// The records of a kind that belong to lines `from..=to`, in any order.
+    async fn records_in_lines(
+        &self,
+        place: &DetailPlace,
+        kind: u64,
+        from: LineNumber,
+        to: LineNumber,
+    ) -> Result<Vec<Item>, StoreError> {
+        futures::stream::iter(place.ranges(from, to))
+            .map(|range| self.shard_range(place, kind, range))
+            .buffer_unordered(READS_AT_A_TIME)
+            .try_concat()
+            .await
     }
 
     async fn shard_range(
         &self,
         place: &DetailPlace,
-        shard: u32,
-        first: u32,
-        last: u32,
-    ) -> Result<Vec<Detail>, StoreError> {
+        kind: u64,
+        range: ShardRange,
+    ) -> Result<Vec<Item>, StoreError> {
+        let first = sort_number(kind, range.first, 0);
+        let last = sort_number(kind, range.last, RECORD_NUMBER_MAX);
         let mut found = Vec::new();
         let mut start = None;
         loop {
@@ -189,9 +256,9 @@ impl Store {
                 .key_condition_expression("#shard = :shard AND #record BETWEEN :first AND :last")
                 .expression_attribute_names("#shard", "shard")
                 .expression_attribute_names("#record", "record")
-                .expression_attribute_values(":shard", text(place.shard_key(shard)))
-                .expression_attribute_values(":first", number(sort_number(KIND_DETAIL, first, 0)))
-                .expression_attribute_values(":last", number(sort_number(KIND_DETAIL, last, 0)))
+                .expression_attribute_values(":shard", text(place.shard_key(range.shard)))
+                .expression_attribute_values(":first", number(first))
+                .expression_attribute_values(":last", number(last))
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .set_exclusive_start_key(start)
@@ -199,10 +266,7 @@ impl Store {
                 .await
                 .map_err(sorted("list details"))?;
             self.capacity.read(answer.consumed_capacity());
-            for item in answer.items() {
-                let (_, line) = kind_and_line(item)?;
-                found.push(Detail::from_item(place.batch.detail(line), item)?);
-            }
+            found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(found);
@@ -210,53 +274,8 @@ impl Store {
         }
     }
 
-    /// Items by key, a hundred a request, asking again for what DynamoDB leaves unread.
     async fn details_by_key(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
-        const OPERATION: &str = "read details";
-        let table = self.names.table(&DETAILS);
-        let mut found = Vec::with_capacity(keys.len());
-        let mut keys = keys.into_iter().peekable();
-        while keys.peek().is_some() {
-            let mut left: Vec<Item> = keys.by_ref().take(KEYS_PER_REQUEST).collect();
-            for round in 0..=ROUNDS_MAX {
-                if left.is_empty() {
-                    break;
-                }
-                if round == ROUNDS_MAX {
-                    return Err(unavailable(OPERATION, "throttled throughout"));
-                }
-                if round > 0 {
-                    let most = Duration::from_millis(25).saturating_mul(1 << round);
-                    self.clock.sleep(self.random.jitter(most)).await;
-                }
-                let wanted = KeysAndAttributes::builder()
-                    .set_keys(Some(left))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(|_| unavailable(OPERATION, "no keys"))?;
-                let answer = self
-                    .dynamodb()
-                    .batch_get_item()
-                    .request_items(&table, wanted)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-                    .await
-                    .map_err(sorted(OPERATION))?;
-                self.capacity.read(answer.consumed_capacity());
-                let unread: Option<HashMap<_, _>> = answer.unprocessed_keys;
-                left = unread
-                    .and_then(|mut tables| tables.remove(&table))
-                    .map(|unread| unread.keys)
-                    .unwrap_or_default();
-                found.extend(
-                    answer
-                        .responses
-                        .and_then(|mut tables| tables.remove(&table))
-                        .unwrap_or_default(),
-                );
-            }
-        }
-        Ok(found)
+        self.items_by_key(&DETAILS, "read details", keys).await
     }
 
     /// Where a detail lies, when its batch exists.
@@ -265,18 +284,19 @@ impl Store {
     }
 }
 
-/// The kind of a record and the line it belongs to.
-fn kind_and_line(item: &Item) -> Result<(u64, LineNumber), StoreError> {
+/// The kind of a record, the line it belongs to, and its number.
+fn record_of(item: &Item) -> Result<(u64, LineNumber, u32), StoreError> {
     let shard = item
         .get("shard")
         .and_then(|value| value.as_s().ok())
         .cloned()
         .unwrap_or_default();
     let read = Reader::new(DETAILS.name, shard, item);
-    let (kind, line, _) = sort_parts(read.number("record")?);
-    let line = u32::try_from(line)
+    let (kind, line, record) = sort_parts(read.number("record")?);
+    let numbers = u32::try_from(line)
         .ok()
         .and_then(|line| LineNumber::new(line).ok())
-        .ok_or_else(|| read.corrupt("record"))?;
-    Ok((kind, line))
+        .zip(u32::try_from(record).ok());
+    let (line, record) = numbers.ok_or_else(|| read.corrupt("record"))?;
+    Ok((kind, line, record))
 }
