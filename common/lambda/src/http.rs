@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::LambdaRequest;
@@ -72,11 +72,13 @@ where
         }
     });
     let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(event), Context::default());
-    let response = Adapter::from(service).call(event).await?;
+    // The adapter itself cannot be kept over a wait.
+    let answering = Adapter::from(service).call(event);
+    let response = answering.await?;
     serde_json::to_value(response).map_err(|error| HttpEventError::Answer(error.to_string()))
 }
 
-fn decode(event: Value) -> Result<ApiGatewayV2httpRequest, HttpEventError> {
+fn decode(mut event: Value) -> Result<ApiGatewayV2httpRequest, HttpEventError> {
     let not_http = |reason: &str| HttpEventError::NotHttp(reason.to_owned());
     if event.get("version").and_then(Value::as_str) != Some("2.0") {
         return Err(not_http("`version` is not 2.0"));
@@ -87,7 +89,23 @@ fn decode(event: Value) -> Result<ApiGatewayV2httpRequest, HttpEventError> {
     if event.pointer("/requestContext/http").is_none() {
         return Err(not_http("there is no `requestContext.http`"));
     }
-    serde_json::from_value(event).map_err(|error| not_http(&error.to_string()))
+    // The type takes visible ASCII only: one odd header would cost the request its answer.
+    let headers = event.get_mut("headers").map(Value::take);
+    let mut event: ApiGatewayV2httpRequest =
+        serde_json::from_value(event).map_err(|error| not_http(&error.to_string()))?;
+    event.headers = match headers {
+        None | Some(Value::Null) => HeaderMap::new(),
+        Some(Value::Object(headers)) => headers.iter().filter_map(header).collect(),
+        Some(_) => return Err(not_http("`headers` is no object")),
+    };
+    Ok(event)
+}
+
+/// A header of an event; `None` for one that HTTP could not have brought.
+fn header((name, value): (&String, &Value)) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let value = HeaderValue::from_bytes(value.as_str()?.as_bytes()).ok()?;
+    Some((name, value))
 }
 
 /// What the adapter would write anew, or panic over, and so never sees.

@@ -180,6 +180,20 @@ async fn an_event_of_another_kind_is_refused_with_what_it_lacks() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_no_ascii_is_data_like_any_other() {
+    let mut event = event("GET", "/", "");
+    event["headers"]["user-agent"] = json!("Größe");
+    event["headers"]["broken"] = json!("a\r\nb");
+    let (request, _) = request(event).await;
+    assert_eq!(
+        request.headers()["user-agent"].as_bytes(),
+        "Größe".as_bytes()
+    );
+    assert_eq!(request.headers()["x-one"], "a,b");
+    assert!(!request.headers().contains_key("broken"));
+}
+
+#[tokio::test]
 async fn whatever_the_host_says_the_request_arrives() {
     for host in ["", "a b", "[", "host:port", "a/../b", "http://x"] {
         let mut event = event("GET", "/v1/files", "a=1");
