@@ -10,7 +10,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use weir_domain::{ClientId, CustomerId, ProgramId, ProgramStatus, SellerId};
+use weir_domain::{ClientId, CustomerId, Permission, ProgramId, ProgramStatus, SellerId};
 use weir_runtime::Random;
 use weir_servicegate::{Item, Options, ReadError, Reader, SellerReference};
 use weir_store::{ApiKeyHash, ApiKeyRecord, Client, Customer, Program, Seller, Store, StoreError};
@@ -39,8 +39,8 @@ const CUSTOMERS: [(u128, &str); 2] = [
 const SELLER_STATUS: &str = "Active";
 /// The file in the data folder that holds the API key.
 const KEY_FILE: &str = "api-key";
-/// What the demo's key may do.
-const PERMISSIONS: [&str; 3] = ["settlements:write", "files:read", "batches:read"];
+/// What the demo's key is known by.
+const KEY: u128 = 0x55555555_0000_4000_8000_000000000001;
 
 /// Why there is no demo data.
 #[derive(Debug, thiserror::Error)]
@@ -171,20 +171,30 @@ pub async fn seed(store: &Store, now: DateTime<Utc>) -> Result<(), DemoError> {
 }
 
 /// The API key of the program: the one kept in the folder, or a new one.
-pub async fn api_key(store: &Store, data: &Path, random: &Random) -> Result<String, DemoError> {
+pub async fn api_key(
+    store: &Store,
+    data: &Path,
+    random: &Random,
+    now: DateTime<Utc>,
+) -> Result<String, DemoError> {
     let path = data.join(KEY_FILE);
     let kept = std::fs::read_to_string(&path).ok();
     let kept = kept.and_then(|text| Uuid::try_parse(text.trim()).ok());
     let key = kept.unwrap_or_else(|| random.uuid_v4()).to_string();
     // Also when it was kept: it may have been readable by others.
     private::write(&path, &key).map_err(DemoError::Key)?;
+    let may = |p: &&Permission| p.is_read() || **p == Permission::SettlementsWrite;
+    let permissions = Permission::ALL.iter().filter(may);
     let record = ApiKeyRecord {
+        id: Uuid::from_u128(KEY),
         name: "demo".to_owned(),
-        permissions: PERMISSIONS.map(str::to_owned).to_vec(),
+        permissions: permissions.map(ToString::to_string).collect(),
         client_id: Some(client_id()?),
         program_id: Some(program_id()?),
         seller_id: None,
+        created_at: now,
         expires_at: None,
+        revoked_at: None,
     };
     store.put_api_key(&ApiKeyHash::of(&key), &record).await?;
     Ok(key)

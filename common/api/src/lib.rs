@@ -1,26 +1,21 @@
 //! The HTTP API: routes, who asks, errors, response forms.
 //!
-//! | operation | permission |
-//! | --- | --- |
-//! | `POST /v1/settlements` | `settlements:write` |
-//! | `GET /v1/files/{file_id}` | `files:read` |
-//! | `GET /v1/files/{file_id}/batches` | `batches:read` |
-//! | `GET /v1/files/{file_id}/batches/{batch_id}` | `batches:read` |
-//! | `GET /v1/files/{file_id}/batches/{batch_id}/batchdetails` | `batches:read` |
+//! [`operations()`] lists what can be asked: the routes, the permissions, the API document and the
+//! tests go by it.
 //!
-//! Invariants: every answer is JSON; every error is an array of `{code, message,
+//! Invariants: every answer but the reference page is JSON; every error is an array of `{code, message,
 //! validationErrors}`; a parameter that is not known is refused by name; what lies outside the
 //! caller's scope does not exist. A value that is absent is left out of the JSON. Every answer
 //! carries `X-Correlation-Id`, the caller's or a new one.
 
 mod auth;
-mod batches;
-mod details;
+mod document;
 mod error;
-mod files;
+mod gateway;
 mod list;
-mod page;
+mod operations;
 mod path;
+mod resources;
 mod settlements;
 
 use std::panic::AssertUnwindSafe;
@@ -29,17 +24,23 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue};
 use tracing::Instrument;
+use weir_query::{Ask, QueryLimits, Scope};
 use weir_runtime::telemetry::span;
 use weir_runtime::{Clock, CorrelationId, Metrics, Random};
 use weir_settlement::upload::Uploader;
 use weir_store::Store;
 
 use auth::KeyCache;
+pub use auth::{AuthOptions, AuthorisedByIam, Caller, Permitted, permission};
+pub use document::document;
 pub use error::{ApiError, ValidationError};
+use gateway::AnswerWithin;
+pub use gateway::Gateway;
+pub use operations::{Answers, Operation, Takes, operations};
 pub use settlements::BODY_BYTES_MAX;
 
 /// The header that carries a correlation id, both ways.
@@ -53,6 +54,8 @@ pub struct Api {
     random: Random,
     uploader: Uploader,
     keys: KeyCache,
+    auth: AuthOptions,
+    limits: QueryLimits,
 }
 
 impl Api {
@@ -69,20 +72,45 @@ impl Api {
             random,
             uploader,
             keys: KeyCache::default(),
+            auth: AuthOptions::default(),
+            limits: QueryLimits::default(),
+        }
+    }
+
+    /// The same API that knows its callers another way than by their keys.
+    #[must_use]
+    pub fn with_auth(mut self, auth: AuthOptions) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// The same API with other limits of what one request may read.
+    #[must_use]
+    pub fn with_limits(mut self, limits: QueryLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What a caller may ask now, what it reads being counted by itself.
+    fn ask(&self, scope: Scope) -> Ask {
+        Ask {
+            store: self.store.measured(),
+            scope,
+            limits: self.limits,
+            now: self.clock.now(),
         }
     }
 
     /// The routes.
     pub fn router(self) -> Router {
-        Router::new()
-            .route("/v1/settlements", post(settlements::create))
-            .route("/v1/files/{file_id}", get(files::get))
-            .route("/v1/files/{file_id}/batches", get(batches::list))
-            .route("/v1/files/{file_id}/batches/{batch_id}", get(batches::get))
-            .route(
-                "/v1/files/{file_id}/batches/{batch_id}/batchdetails",
-                get(details::list),
-            )
+        let mut router = Router::new()
+            .route("/", get(document::reference))
+            .route("/openapi.json", get(document::openapi));
+        for operation in operations() {
+            let (path, route) = operation.into_route();
+            router = router.route(path, route);
+        }
+        router
             .fallback(|| async { ApiError::no_such_route() })
             .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
             .layer(from_fn_with_state(self.clone(), around))
@@ -92,6 +120,7 @@ impl Api {
 
 /// What surrounds every request: its correlation id, and an answer even when a handler panics.
 async fn around(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    api.auth.strip(request.headers_mut());
     let sent = request.headers().get(CORRELATION_HEADER);
     let correlation_id = match sent.map(|value| value.to_str().map(CorrelationId::new)) {
         None => CorrelationId::generate(&api.random, &api.clock),
@@ -107,13 +136,30 @@ async fn around(State(api): State<Api>, mut request: Request, next: Next) -> Res
     };
     request.extensions_mut().insert(correlation_id.clone());
     let span = span(&correlation_id);
-    let handled = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .instrument(span)
-        .await;
+    let limit = request.extensions().get().copied();
+    let response = contained(&api.clock, limit, next.run(request));
+    with_correlation(response.instrument(span).await, &correlation_id)
+}
+
+/// An answer in any case: also when the handler panics, or is not done in time.
+async fn contained(
+    clock: &Clock,
+    limit: Option<AnswerWithin>,
+    handling: impl Future<Output = Response>,
+) -> Response {
+    let handling = AssertUnwindSafe(handling).catch_unwind();
+    let handled = match limit {
+        None => handling.await,
+        Some(AnswerWithin(limit)) => match clock.timeout(limit, handling).await {
+            Ok(handled) => handled,
+            Err(elapsed) => {
+                tracing::error!(%elapsed, "a request was given up");
+                return ApiError::Unavailable.into_response();
+            }
+        },
+    };
     // The panic hook has logged it, within the span.
-    let response = handled.unwrap_or_else(|_| ApiError::Internal.into_response());
-    with_correlation(response, &correlation_id)
+    handled.unwrap_or_else(|_| ApiError::Internal.into_response())
 }
 
 fn with_correlation(mut response: Response, id: &CorrelationId) -> Response {

@@ -17,7 +17,6 @@ use weir_settlement::upload::UploadScope;
 use weir_store::ApiKeyHash;
 
 use crate::auth::{Allowed, Scope, SettlementsWrite};
-use crate::files::FileBody;
 use crate::{Api, ApiError, ValidationError};
 
 /// The largest body: what surely fits a Lambda's payload.
@@ -39,7 +38,7 @@ pub(crate) async fn create(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<FileBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let scope = upload_scope(&allowed.scope)?;
     if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
         let name: String = query
@@ -69,7 +68,14 @@ pub(crate) async fn create(
     let object = api.store.put_upload(&key, body).await?;
     // The object's own event does the same, should this not be reached.
     let file = api.uploader.register(object, &correlation_id).await?;
-    Ok(Json(file.into()))
+    let (caller_id, caller) = (allowed.who.id, allowed.who.name);
+    tracing::info!(%caller_id, caller, file_id = %file.id, "a settlement file was sent");
+    let fields: Vec<&Field> = FILE.fields.iter().collect();
+    Ok(Json(Shown {
+        row: &FileRow(file),
+        fields: &fields,
+    })
+    .into_response())
 }
 
 /// The `Idempotency-Key`, if there is one.

@@ -5,10 +5,11 @@ use std::fmt;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use weir_domain::{ClientId, ProgramId, SellerId};
 
 use crate::error::sorted;
-use crate::item::{Reader, Writer, number, text, uuid};
+use crate::item::{Item, Reader, Writer, number, text, time, uuid};
 use crate::tables::API_KEYS;
 use crate::{Store, StoreError};
 
@@ -41,6 +42,8 @@ impl fmt::Debug for ApiKeyHash {
 /// What a key may do, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyRecord {
+    /// What the key is known by where the key itself must not be shown.
+    pub id: Uuid,
     /// What the key is called.
     pub name: String,
     /// What it may do, such as `files:read`.
@@ -51,35 +54,97 @@ pub struct ApiKeyRecord {
     pub program_id: Option<ProgramId>,
     /// The seller it is limited to.
     pub seller_id: Option<SellerId>,
-    /// When it stops to be valid.
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it stops to be valid, in whole seconds.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked; it is not valid any more.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl ApiKeyRecord {
+    fn item(&self, hash: &ApiKeyHash) -> Item {
+        let permissions = self.permissions.iter().map(text).collect();
+        let expires_at = self.expires_at.map(|at| number(at.timestamp()));
+        Writer::default()
+            .with("hash", text(&hash.0))
+            .with("id", uuid(self.id))
+            .with("name", text(&self.name))
+            .with("permissions", AttributeValue::L(permissions))
+            .with_some("client_id", self.client_id.map(uuid))
+            .with_some("program_id", self.program_id.map(uuid))
+            .with_some("seller_id", self.seller_id.map(uuid))
+            .with("created_at", time(self.created_at))
+            .with_some("expires_at", expires_at)
+            .with_some("revoked_at", self.revoked_at.map(time))
+            .finish()
+    }
+
+    fn of(hash: &ApiKeyHash, item: &Item) -> Result<Self, StoreError> {
+        let read = Reader::new(API_KEYS.name, format!("{hash:?}"), item);
+        let permissions = item
+            .get("permissions")
+            .and_then(|value| value.as_l().ok())
+            .ok_or_else(|| read.corrupt("permissions"))?;
+        Ok(Self {
+            id: read.id("id")?,
+            name: read.text("name")?.to_owned(),
+            permissions: permissions
+                .iter()
+                .filter_map(|value| value.as_s().ok())
+                .cloned()
+                .collect(),
+            client_id: read.opt_id("client_id")?,
+            program_id: read.opt_id("program_id")?,
+            seller_id: read.opt_id("seller_id")?,
+            created_at: read.time("created_at")?,
+            // A time that cannot be read must not become "never".
+            expires_at: match read.opt_number("expires_at")? {
+                None => None,
+                Some(seconds) => Some(
+                    DateTime::from_timestamp(seconds, 0)
+                        .ok_or_else(|| read.corrupt("expires_at"))?,
+                ),
+            },
+            revoked_at: read.opt_time("revoked_at")?,
+        })
+    }
 }
 
 impl Store {
-    /// Writes what a key may do.
+    /// Writes what a key may do, over what is there.
     pub async fn put_api_key(
         &self,
         hash: &ApiKeyHash,
         record: &ApiKeyRecord,
     ) -> Result<(), StoreError> {
-        let permissions = record.permissions.iter().map(text).collect();
-        let item = Writer::default()
-            .with("hash", text(&hash.0))
-            .with("name", text(&record.name))
-            .with("permissions", AttributeValue::L(permissions))
-            .with_some("client_id", record.client_id.map(uuid))
-            .with_some("program_id", record.program_id.map(uuid))
-            .with_some("seller_id", record.seller_id.map(uuid))
-            .with_some(
-                "expires_at",
-                record.expires_at.map(|at| number(at.timestamp())),
-            )
-            .finish();
+        self.write_api_key(hash, record, None).await
+    }
+
+    /// Makes a key; [`StoreError::Conflict`] when there is one with that hash.
+    pub async fn create_api_key(
+        &self,
+        hash: &ApiKeyHash,
+        record: &ApiKeyRecord,
+    ) -> Result<(), StoreError> {
+        let absent = Some("attribute_not_exists(#hash)");
+        self.write_api_key(hash, record, absent).await
+    }
+
+    async fn write_api_key(
+        &self,
+        hash: &ApiKeyHash,
+        record: &ApiKeyRecord,
+        condition: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let names = condition.map(|_| [("#hash".to_owned(), "hash".to_owned())].into());
         let answer = self
             .dynamodb()
             .put_item()
             .table_name(self.names.table(&API_KEYS))
-            .set_item(Some(item))
+            .set_item(Some(record.item(hash)))
+            .set_condition_expression(condition.map(str::to_owned))
+            .set_expression_attribute_names(names)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
@@ -88,7 +153,8 @@ impl Store {
         Ok(())
     }
 
-    /// What a key may do; `None` when it is unknown. Whether it has expired is the caller's to see.
+    /// What a key may do; `None` when it is unknown. Whether it has expired or was revoked is the
+    /// caller's to see.
     pub async fn api_key(&self, hash: &ApiKeyHash) -> Result<Option<ApiKeyRecord>, StoreError> {
         let answer = self
             .dynamodb()
@@ -100,32 +166,67 @@ impl Store {
             .await
             .map_err(sorted("read an API key"))?;
         self.capacity.read(answer.consumed_capacity());
-        let Some(item) = answer.item() else {
-            return Ok(None);
+        let record = answer.item().map(|item| ApiKeyRecord::of(hash, item));
+        record.transpose()
+    }
+
+    /// Every key, in no order: for the few people who look after them.
+    pub async fn api_keys(&self) -> Result<Vec<(ApiKeyHash, ApiKeyRecord)>, StoreError> {
+        let mut keys = Vec::new();
+        let mut from = None;
+        loop {
+            let answer = self
+                .dynamodb()
+                .scan()
+                .table_name(self.names.table(&API_KEYS))
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(sorted("list the API keys"))?;
+            self.capacity.read(answer.consumed_capacity());
+            for item in answer.items() {
+                let hash = Reader::new(API_KEYS.name, "a key", item).text("hash")?;
+                let hash = ApiKeyHash(hash.to_owned());
+                let record = ApiKeyRecord::of(&hash, item)?;
+                keys.push((hash, record));
+            }
+            from = answer.last_evaluated_key;
+            if from.as_ref().is_none_or(Item::is_empty) {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// Revokes the key with an id, and tells whether there is one. The first time it was revoked at
+    /// stays.
+    pub async fn revoke_api_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let keys = self.api_keys().await?;
+        let Some((hash, _)) = keys.iter().find(|(_, record)| record.id == id) else {
+            return Ok(false);
         };
-        let read = Reader::new(API_KEYS.name, format!("{hash:?}"), item);
-        let permissions = item
-            .get("permissions")
-            .and_then(|value| value.as_l().ok())
-            .ok_or_else(|| read.corrupt("permissions"))?;
-        Ok(Some(ApiKeyRecord {
-            name: read.text("name")?.to_owned(),
-            permissions: permissions
-                .iter()
-                .filter_map(|value| value.as_s().ok())
-                .cloned()
-                .collect(),
-            client_id: read.opt_id("client_id")?,
-            program_id: read.opt_id("program_id")?,
-            seller_id: read.opt_id("seller_id")?,
-            // A time that cannot be read must not become "never".
-            expires_at: match read.opt_number("expires_at")? {
-                None => None,
-                Some(seconds) => Some(
-                    DateTime::from_timestamp(seconds, 0)
-                        .ok_or_else(|| read.corrupt("expires_at"))?,
-                ),
-            },
-        }))
+        let answer = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.names.table(&API_KEYS))
+            .key("hash", text(&hash.0))
+            .update_expression("SET revoked_at = if_not_exists(revoked_at, :now)")
+            // Never a record of nothing but this, should the key be gone meanwhile.
+            .condition_expression("attribute_exists(#hash)")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":now", time(now))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("revoke an API key"));
+        match answer {
+            Ok(answer) => {
+                self.capacity.wrote(answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

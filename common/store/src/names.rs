@@ -29,6 +29,26 @@ impl Names {
         }
     }
 
+    /// Reads `WEIR_TABLE_PREFIX` alone, for whoever works on tables: DynamoDB's, and neither objects
+    /// nor queues, which have no names then and are refused by the clients before anything is sent.
+    pub fn read_tables(reader: &mut Reader) -> Self {
+        Self {
+            table_prefix: reader.text("WEIR_TABLE_PREFIX"),
+            bucket: String::new(),
+            uploads_queue: String::new(),
+            details_queue: String::new(),
+        }
+    }
+
+    /// Reads `WEIR_TABLE_PREFIX` and `WEIR_BUCKET`, for whoever also puts uploads; the queues have no
+    /// names then.
+    pub fn read_uploads(reader: &mut Reader) -> Self {
+        Self {
+            bucket: reader.text("WEIR_BUCKET"),
+            ..Self::read_tables(reader)
+        }
+    }
+
     /// The whole name of a table.
     pub fn table(&self, table: &Table) -> String {
         format!("{}{}", self.table_prefix, table.name)

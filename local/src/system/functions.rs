@@ -1,5 +1,5 @@
 //! The functions, built from their own settings, and what calls them: the queues' event source
-//! mappings and the schedule.
+//! mappings, the schedule and the gateway.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use weir_runtime::{Clock, Metrics, Random, Reader};
 
 use crate::embedded::{ACCOUNT_ID, Expiry, Outside, REGION, Sqs};
 use crate::system::SystemError;
+use crate::system::gateway::Gateway;
 use crate::system::invoke::invoke;
 use crate::system::pump::{Pump, QueueSpec};
 use crate::system::tasks::Tasks;
@@ -40,6 +41,8 @@ pub(super) struct Functions {
     upload: weir_settlement_upload::State,
     process: weir_detail_processor::State,
     sweep: weir_sweeper::State,
+    query: weir_query_api::State,
+    action: weir_action_api::State,
     clock: Clock,
 }
 
@@ -69,16 +72,32 @@ impl Functions {
         let upload = weir_settlement_upload::read(&mut reader);
         let process = weir_detail_processor::read(&mut reader);
         let sweep = weir_sweeper::read(&mut reader);
+        let query = weir_query_api::read(&mut reader);
+        let action = weir_action_api::read(&mut reader);
         reader.finish()?;
         let upload = weir_settlement_upload::build(upload, parts(outside)).await;
         let process = weir_detail_processor::build(process, parts(outside)).await;
         let sweep = weir_sweeper::build(sweep, parts(outside)).await;
+        let query = weir_query_api::build(query, parts(outside)).await;
+        let action = weir_action_api::build(action, parts(outside)).await;
         Ok(Self {
             upload: upload.map_err(SystemError::Function)?,
             process: process.map_err(SystemError::Function)?,
             sweep: sweep.map_err(SystemError::Function)?,
+            query: query.map_err(SystemError::Function)?,
+            action: action.map_err(SystemError::Function)?,
             clock: outside.clock.clone(),
         })
+    }
+
+    /// The gateway before the API's functions.
+    pub(super) fn gateway(&self, outside: &Outside) -> Gateway {
+        Gateway {
+            query: self.query.clone(),
+            action: self.action.clone(),
+            clock: outside.clock.clone(),
+            random: outside.random.clone(),
+        }
     }
 
     /// Has them called for as long as the tasks go on.

@@ -1,5 +1,5 @@
 //! Puts the parts together as AWS does: queues trigger functions, S3 announces objects, a schedule
-//! sweeps. The API listens on a port of its own, with no gateway before it.
+//! sweeps, a gateway turns HTTP requests into events of the API's functions.
 //!
 //! The functions' own settings, builders and handlers run here, on events of the real shape; only
 //! what calls them is ours. State lives in one folder, which nobody but its owner may enter. The
@@ -12,6 +12,7 @@ mod answer;
 mod environment;
 mod error;
 mod functions;
+mod gateway;
 mod invoke;
 mod notify;
 mod options;
@@ -21,10 +22,8 @@ mod tasks;
 
 use std::path::{Path, PathBuf};
 
-use hyper_util::service::TowerToHyperService;
+use hyper::service::service_fn;
 use tokio::sync::mpsc;
-use weir_api::Api;
-use weir_lambda::Parts;
 use weir_runtime::{AwsClients, AwsOptions, Reader};
 use weir_simulator::Running;
 use weir_store::{Names, Store};
@@ -32,6 +31,7 @@ use weir_store::{Names, Store};
 use crate::embedded::{EmbeddedError, ObjectCreated, Outside, Server, bind_to};
 use crate::{demo, private};
 use functions::Functions;
+use gateway::Gateway;
 use services::Services;
 use tasks::Tasks;
 
@@ -89,6 +89,7 @@ impl System {
         let mut tasks = Tasks::default();
         let expiry = services.dynamodb.expiry();
         let (sqs, every) = (&services.sqs, options.sweep_every);
+        let api = serve_api(listener, functions.gateway(&outside), &outside)?;
         functions.run(&mut tasks, &clients.sqs, sqs, expiry, every);
         let notifier = notify::Notifier {
             sqs: clients.sqs,
@@ -101,7 +102,7 @@ impl System {
             ready,
             environment,
             data: options.data,
-            api: serve_api(listener, store.clone(), &outside)?,
+            api,
             store,
             tasks,
             services,
@@ -187,7 +188,7 @@ async fn seed(
     if let Some(path) = &options.register_sellers_of {
         demo::register_sellers_of(store, path, &outside.random, now).await?;
     }
-    Ok(demo::api_key(store, &options.data, &outside.random).await?)
+    Ok(demo::api_key(store, &options.data, &outside.random, now).await?)
 }
 
 fn announce(
@@ -202,17 +203,16 @@ fn announce(
 
 fn serve_api(
     listener: (std::net::TcpListener, std::net::SocketAddr),
-    store: Store,
+    gateway: Gateway,
     outside: &Outside,
 ) -> Result<Server, SystemError> {
-    let Parts {
-        clock,
-        random,
-        metrics,
-    } = functions::parts(outside);
-    let api = Api::new(store, clock.clone(), random, metrics);
-    let service = TowerToHyperService::new(api.router());
-    Ok(Server::start("API", listener, clock, service)?)
+    let service = service_fn(move |request| gateway.clone().serve(request));
+    Ok(Server::start(
+        "API",
+        listener,
+        outside.clock.clone(),
+        service,
+    )?)
 }
 
 fn unusable(path: &Path, source: std::io::Error) -> SystemError {
