@@ -1,7 +1,7 @@
 //! From what a call came to, to the detail as it becomes.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use weir_domain::{DetailEvent, ErrorCode};
+use weir_domain::{DetailEvent, ErrorCode, EventNumber};
 use weir_runtime::Metric;
 use weir_store::{Call, Detail, Event, Outcome};
 use weir_three_rivers::{Answer, Created, Meaning};
@@ -233,6 +233,9 @@ impl Processor {
         detail.lease_until = None;
         detail.version = leased_version + 1;
         detail.events += 1;
+        if calls.iter().any(|call| call.response.is_some()) {
+            detail.answered_in = EventNumber::new(detail.events).ok();
+        }
         detail.updated_at = now;
         match event {
             DetailEvent::Accepted => {
@@ -293,6 +296,7 @@ pub(super) mod tests {
             refund_id: None,
             request_version: 1,
             events: 0,
+            answered_in: None,
             retry_count: 0,
             has_draft: false,
             waiting_since: None,

@@ -340,6 +340,7 @@ fn make_detail(
         refund_id: None,
         request_version: u32::from(!failed),
         events: 0,
+        answered_in: None,
         retry_count: 0,
         has_draft: false,
         waiting_since: None,

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use weir_domain::{
-    Amount, BuyerId, ChargeId, Currency, CustomerId, DetailId, DetailStatus, LineNumber, RefundId,
-    TransactionType,
+    Amount, BuyerId, ChargeId, Currency, CustomerId, DetailId, DetailStatus, EventNumber,
+    LineNumber, RefundId, TransactionType,
 };
 
 use super::{DetailPlace, KIND_DETAIL, KIND_EVENT, KIND_PAYLOAD};
@@ -51,6 +51,8 @@ pub struct Detail {
     pub request_version: u32,
     /// How many events it has gone through.
     pub events: u32,
+    /// The last event with a call that was answered.
+    pub answered_in: Option<EventNumber>,
     /// How many attempts failed since it was last Unprocessed.
     pub retry_count: u32,
     /// Whether a draft of another request waits.
@@ -162,6 +164,10 @@ impl Detail {
             .with_some("refund_id", self.refund_id.map(uuid))
             .with("request_version", number(self.request_version))
             .with("events", number(self.events))
+            .with_some(
+                "answered_in",
+                self.answered_in.map(|event| number(event.get())),
+            )
             .with("retry_count", number(self.retry_count))
             .with_some(
                 "has_draft",
@@ -207,6 +213,12 @@ impl Detail {
             refund_id: read.opt_id("refund_id")?,
             request_version: read.number("request_version")?,
             events: read.number("events")?,
+            answered_in: match read.opt_number("answered_in")? {
+                Some(event) => {
+                    Some(EventNumber::new(event).map_err(|_| read.corrupt("answered_in"))?)
+                }
+                None => None,
+            },
             retry_count: read.number("retry_count")?,
             has_draft: read.flag("has_draft")?,
             waiting_since: read.opt_time("waiting_since")?,
