@@ -2,12 +2,14 @@
 //!
 //! | key | target | for |
 //! | --- | --- | --- |
-//! | `order#<seller>#<type>#…` | `<created ms>#<detail id>` | charges, or refunds, by order number, the latest last |
-//! | `charge#<charge id>` | `<detail id>` | the charge's detail and those of its refunds |
+//! | `order#<seller>#<type>#…` | `<created>#<detail id>` | charges, or refunds, by order number, the latest last |
+//! | `charge#<charge id>` | `<detail id>` | the detail that made a charge |
+//! | `refund-of#<charge id>` | `<detail id>` | the details that refund a charge |
 //! | `batch#<seller>#<number>` | `claim` | the one batch of a seller with that number |
 //!
-//! The first two are hints: whoever follows one checks the detail. The third is the guard against
-//! settling a batch twice, and is claimed by a condition.
+//! The first three are hints: each is there before its detail says the same, so none is missed, and
+//! whoever follows one checks the detail. The last is the guard against settling a batch twice, and
+//! is claimed by a condition.
 
 use std::fmt::Write as _;
 
@@ -22,7 +24,7 @@ use weir_domain::{BatchId, BatchNumber, ChargeId, DetailId, SellerId, Transactio
 use crate::error::sorted;
 use crate::item::{Item, Reader, Writer, text, uuid};
 use crate::tables::LOOKUPS;
-use crate::{Detail, PutBuffer, Store, StoreError};
+use crate::{CreatedId, Detail, PutBuffer, Store, StoreError};
 
 /// Order numbers longer than this are hashed: a partition key holds at most 2 048 bytes, and an
 /// order number may have 3 296.
@@ -44,8 +46,7 @@ fn order_key(seller: SellerId, kind: TransactionType, order_number: &str) -> Str
 
 /// Where a detail stands among those with its order number.
 fn order_target(detail: &Detail) -> String {
-    let created = detail.created_at.timestamp_millis();
-    format!("{created:013}#{}", detail.id)
+    CreatedId::new(detail.created_at, detail.id).to_string()
 }
 
 pub(crate) fn order_item(seller: SellerId, order_number: &str, detail: &Detail) -> Item {
@@ -65,16 +66,25 @@ pub enum Side {
     After,
 }
 
+/// Where the detail of a charge, or those of its refunds, are found.
+fn charge_key(charge: ChargeId, kind: TransactionType) -> String {
+    match kind {
+        TransactionType::Charge => format!("charge#{charge}"),
+        TransactionType::Refund => format!("refund-of#{charge}"),
+    }
+}
+
 impl PutBuffer {
-    /// Adds the way from a charge to a detail that made or refunded it.
+    /// Adds the way from a charge to a detail that made it, or that refunds it.
     pub async fn put_charge(
         &mut self,
         charge: ChargeId,
-        detail: DetailId,
+        detail: &Detail,
     ) -> Result<(), StoreError> {
+        let key = charge_key(charge, detail.transaction_type);
         let item = Writer::default()
-            .with("key", text(format!("charge#{charge}")))
-            .with("target", text(detail.to_string()))
+            .with("key", text(key))
+            .with("target", text(detail.id.to_string()))
             .finish();
         self.put(&LOOKUPS, item).await
     }
@@ -116,25 +126,68 @@ impl Store {
 
     /// The detail that made a charge, when it was made here.
     pub async fn detail_of_charge(&self, charge: ChargeId) -> Result<Option<DetailId>, StoreError> {
-        let answer = self
-            .dynamodb()
-            .query()
-            .table_name(self.names.table(&LOOKUPS))
-            .key_condition_expression("#key = :key")
-            .expression_attribute_names("#key", "key")
-            .expression_attribute_values(":key", text(format!("charge#{charge}")))
-            .consistent_read(true)
-            .limit(1)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(sorted("look up a charge"))?;
-        self.capacity.read(answer.consumed_capacity());
-        let Some(item) = answer.items().first() else {
-            return Ok(None);
-        };
-        let read = Reader::new(LOOKUPS.name, format!("charge#{charge}"), item);
-        read.parsed("target").map(Some)
+        let key = charge_key(charge, TransactionType::Charge);
+        let found = self.targets(&key, Some(1)).await?;
+        found.first().map(target_of).transpose()
+    }
+
+    /// The details that made or refunded a charge, or may have: whoever follows one looks at its
+    /// `charge_id`. The charge's own comes first.
+    pub async fn details_of_charge(&self, charge: ChargeId) -> Result<Vec<DetailId>, StoreError> {
+        let mut details = Vec::new();
+        for kind in [TransactionType::Charge, TransactionType::Refund] {
+            let found = self.targets(&charge_key(charge, kind), None).await?;
+            for item in &found {
+                details.push(target_of(item)?);
+            }
+        }
+        Ok(details)
+    }
+
+    /// The seller's charges with an order number, the earliest first, and then its refunds. Some may
+    /// belong to a batch that is not there yet.
+    pub async fn details_of_order(
+        &self,
+        seller: SellerId,
+        order_number: &str,
+    ) -> Result<Vec<DetailId>, StoreError> {
+        let mut details = Vec::new();
+        for kind in [TransactionType::Charge, TransactionType::Refund] {
+            let key = order_key(seller, kind, order_number);
+            for item in &self.targets(&key, None).await? {
+                details.push(order_target_of(item)?);
+            }
+        }
+        Ok(details)
+    }
+
+    /// The entries under a key, strongly consistent, in the order of their targets: the first few, or
+    /// every page of them.
+    async fn targets(&self, key: &str, limit: Option<i32>) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .dynamodb()
+                .query()
+                .table_name(self.names.table(&LOOKUPS))
+                .key_condition_expression("#key = :key")
+                .expression_attribute_names("#key", "key")
+                .expression_attribute_values(":key", text(key))
+                .consistent_read(true)
+                .set_limit(limit)
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(sorted("look up details"))?;
+            self.capacity.read(answer.consumed_capacity());
+            found.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() || limit.is_some() {
+                return Ok(found);
+            }
+        }
     }
 
     /// Claims a batch number for a batch: `None` when it is this batch's now or was already,
@@ -184,11 +237,19 @@ impl Store {
     }
 }
 
-fn order_target_of(item: &Item) -> Result<DetailId, StoreError> {
+fn reader(item: &Item) -> Reader<'_> {
     let key = item
         .get("key")
         .and_then(|value: &AttributeValue| value.as_s().ok());
-    let read = Reader::new(LOOKUPS.name, key.cloned().unwrap_or_default(), item);
+    Reader::new(LOOKUPS.name, key.cloned().unwrap_or_default(), item)
+}
+
+fn target_of(item: &Item) -> Result<DetailId, StoreError> {
+    reader(item).parsed("target")
+}
+
+fn order_target_of(item: &Item) -> Result<DetailId, StoreError> {
+    let read = reader(item);
     let (_, id) = read
         .text("target")?
         .split_once('#')

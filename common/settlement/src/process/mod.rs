@@ -31,7 +31,8 @@ use tokio::sync::Semaphore;
 use weir_domain::{BatchId, BatchStatus, LineNumber, SellerId};
 use weir_runtime::{Clock, CorrelationId, Metric, Metrics, Random};
 use weir_store::{
-    Batch, Detail, DetailsMessage, Lease, LeaseOutcome, Outcome, Payload, Store, StoreError,
+    Batch, Detail, DetailsMessage, Lease, LeaseOutcome, Outcome, Payload, PutBuffer, Store,
+    StoreError,
 };
 use weir_three_rivers::{ApiKey, Breakers, Client};
 
@@ -228,11 +229,16 @@ impl Processor {
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Taken, ProcessError> {
         let mut changes = Vec::with_capacity(wanted.len());
+        // The ways from charges to the refunds that are about to be tied to them.
+        let mut ways = PutBuffer::new(&self.store, 2);
         for (detail, payload) in wanted {
             let mut lease = Lease::of(&detail);
             match self.charge_of(group, &detail, &payload).await? {
                 ChargeOf::NotNeeded => {}
-                ChargeOf::Settled(charge) => lease.after.charge_id = Some(charge),
+                ChargeOf::Settled(charge) => {
+                    ways.put_charge(charge, &detail).await?;
+                    lease.after.charge_id = Some(charge);
+                }
                 ChargeOf::Wrong(why) => {
                     outcomes.push(self.give_up(group, detail, &why, now));
                     continue;
@@ -260,6 +266,7 @@ impl Processor {
             lease.after.attempted_at = Some(detail.attempted_at.unwrap_or(now));
             changes.push((lease, Some((detail, payload))));
         }
+        ways.flush().await?;
         self.change_leases(group, changes).await
     }
 

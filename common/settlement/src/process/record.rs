@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_domain::{DetailStatus, LineNumber};
+use weir_domain::{DetailStatus, LineNumber, TransactionType};
 use weir_runtime::Metric;
 use weir_store::{CounterChange, Detail, Outcome, PutBuffer, StoreError};
 
@@ -51,8 +51,11 @@ impl Processor {
         let mut puts = PutBuffer::new(&self.store, 2);
         for outcome in outcomes {
             let detail = &outcome.event.detail;
-            if let (DetailStatus::Processed, Some(charge)) = (detail.status, detail.charge_id) {
-                puts.put_charge(charge, detail.id).await?;
+            // A refund's was put when its charge became known: with it, or before its lease.
+            if let (TransactionType::Charge, DetailStatus::Processed, Some(charge)) =
+                (detail.transaction_type, detail.status, detail.charge_id)
+            {
+                puts.put_charge(charge, detail).await?;
             }
         }
         puts.flush().await

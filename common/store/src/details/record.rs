@@ -160,8 +160,9 @@ impl Lease {
 }
 
 impl PutBuffer {
-    /// Adds a new detail with its payload and its entry by order number. A detail that exists
-    /// stays as it is, so a repeated or late call never resets one.
+    /// Adds a new detail with its payload, its entry by order number and, for a refund that names
+    /// its charge, the one by charge. A detail that exists stays as it is, so a repeated or late
+    /// call never resets one.
     pub async fn put_detail(
         &mut self,
         place: &DetailPlace,
@@ -172,13 +173,14 @@ impl PutBuffer {
         self.insert(&DETAILS, detail.to_item(place)).await?;
         self.put(&DETAILS, payload.to_item(place, detail.line(), 1)?)
             .await?;
-        match &detail.order_number {
-            Some(order_number) => {
-                self.put(&LOOKUPS, order_item(seller, order_number, detail))
-                    .await
-            }
-            None => Ok(()),
+        if let Some(order_number) = &detail.order_number {
+            self.put(&LOOKUPS, order_item(seller, order_number, detail))
+                .await?;
         }
+        if let Some(charge) = detail.charge_id {
+            self.put_charge(charge, detail).await?;
+        }
+        Ok(())
     }
 }
 
