@@ -82,6 +82,16 @@ impl Store {
         &self.capacity
     }
 
+    /// The same store, counting what its own calls consume: for one request among others. What it
+    /// counts, this store counts too.
+    #[must_use]
+    pub fn measured(&self) -> Self {
+        Self {
+            capacity: self.capacity.part(),
+            ..self.clone()
+        }
+    }
+
     /// How tables, queues and the bucket are called.
     pub fn names(&self) -> &Names {
         &self.names
