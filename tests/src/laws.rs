@@ -6,6 +6,8 @@
 //! 4. 3Rivers has made nothing else, and nothing twice.
 //! 5. The last event of a detail shows it as it is.
 //! 6. Nothing is left in the indexes of what is open.
+//! 7. A detail is found by the charge that it made or refunds, and by its order.
+//! 8. A detail that 3Rivers took knows which event holds the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,6 +111,8 @@ pub async fn audit(store: &Store, platform: &Platform, files: &[FileId]) -> Vec<
         for (batch, details) in &books.batches {
             check_batch(batch, details);
             check_events(store, batch, details).await;
+            check_answers(store, batch, details).await;
+            check_ways(store, batch, details).await;
         }
         all.push(books);
     }
@@ -163,6 +167,45 @@ async fn check_events(store: &Store, batch: &Batch, details: &[Detail]) {
             .collect();
         for detail in with_events {
             assert_eq!(shown.get(&detail.line()), Some(detail));
+        }
+    }
+}
+
+async fn check_answers(store: &Store, batch: &Batch, details: &[Detail]) {
+    let Some((first, last)) = details.first().zip(details.last()) else {
+        return;
+    };
+    let place = batch.place();
+    let events = store.events_in_lines(&place, first.line(), last.line());
+    let mut last_answers = BTreeMap::new();
+    for event in events.await.unwrap() {
+        let number = EventNumber::new(event.detail.events).unwrap();
+        if event.calls.iter().any(|call| call.response.is_some()) {
+            last_answers.insert(event.detail.line(), number);
+        }
+    }
+    for detail in details {
+        let last_answer = last_answers.get(&detail.line()).copied();
+        assert_eq!(detail.answered_in, last_answer, "{detail:#?}");
+        if detail.status == DetailStatus::Processed {
+            assert!(last_answer.is_some(), "{detail:#?}");
+        }
+    }
+}
+
+async fn check_ways(store: &Store, batch: &Batch, details: &[Detail]) {
+    let mut by_order = BTreeMap::new();
+    for detail in details {
+        if let Some(charge) = detail.charge_id {
+            let found = store.details_of_charge(charge).await.unwrap();
+            assert!(found.contains(&detail.id), "{detail:#?}");
+        }
+        if let (Some(number), Some(seller)) = (&detail.order_number, batch.seller_id) {
+            if !by_order.contains_key(number) {
+                let found = store.details_of_order(seller, number).await.unwrap();
+                by_order.insert(number, found);
+            }
+            assert!(by_order[number].contains(&detail.id), "{detail:#?}");
         }
     }
 }

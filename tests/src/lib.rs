@@ -12,6 +12,7 @@
 //! | [`platform`] | what the simulator has made |
 //! | [`laws`] | what must be true of settled files, whatever happened on the way |
 //! | [`text`] | settlement files |
+//! | [`world`] | a world to ask questions about |
 //!
 //! No part is replaced by a double: what a test drives is what is deployed. A helper that cannot do
 //! its work panics, because the test that called it has failed.
@@ -33,3 +34,4 @@ pub mod rig;
 pub mod service;
 pub mod text;
 pub mod timeline;
+pub mod world;

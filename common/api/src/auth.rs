@@ -35,7 +35,6 @@ use crate::{Api, ApiError};
 pub(crate) use keys::KeyCache;
 pub use permission::Permitted;
 
-
 /// How it is known who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuthOptions {

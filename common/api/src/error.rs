@@ -41,7 +41,7 @@ pub enum ApiError {
     /// 403: the key may not do this.
     Unauthorized(String),
     /// 404: it does not exist, or not for this key.
-    NotFound(&'static str),
+    NotFound(String),
     /// 405: the path takes other methods.
     MethodNotAllowed,
     /// 413: the body is too large, and what to do instead.
@@ -64,7 +64,12 @@ struct Body {
 
 impl ApiError {
     pub(crate) fn no_such_route() -> Self {
-        Self::NotFound("there is no such path")
+        Self::NotFound("There is no such path.".to_owned())
+    }
+
+    /// A resource that does not exist, or not for this key.
+    pub(crate) fn no_such(what: &str) -> Self {
+        Self::NotFound(format!("There is no such {what}."))
     }
 
     pub(crate) fn method_not_allowed() -> Self {
@@ -102,7 +107,7 @@ impl ApiError {
             Self::InvalidData(message) => ("invalid_data", message, Vec::new()),
             Self::Unauthenticated(why) => ("unauthenticated", why.to_owned(), Vec::new()),
             Self::Unauthorized(why) => ("unauthorized", why, Vec::new()),
-            Self::NotFound(what) => ("resource_not_found", what.to_owned(), Vec::new()),
+            Self::NotFound(what) => ("resource_not_found", what, Vec::new()),
             Self::MethodNotAllowed => (
                 "method_not_allowed",
                 "The path takes other methods: see the Allow header.".to_owned(),

@@ -32,11 +32,6 @@ impl List {
         }
     }
 
-    /// How many rows it has.
-    pub(crate) fn rows(&self) -> u32 {
-        self.rows
-    }
-
     /// Adds a row, or says how many fit.
     pub(crate) fn push(&mut self, row: &impl Serialize) -> Result<(), ApiError> {
         let row = serde_json::to_vec(row).map_err(|error| {
@@ -59,9 +54,14 @@ impl List {
 
     fn too_large(&self) -> ApiError {
         let message = match self.rows {
-            0 => "the first row of the page is by itself larger than an answer can be".to_owned(),
+            0 => "the first row of the page is by itself larger than an answer can be: leave its \
+                  largest fields out with `fields`"
+                .to_owned(),
             fits => {
-                format!("the page would be larger than an answer can be: its first {fits} rows fit")
+                format!(
+                    "the page would be larger than an answer can be: its first {fits} rows fit, and \
+                     more of them without their largest fields (`fields`)"
+                )
             }
         };
         ApiError::InvalidParameter(vec![ValidationError::new("/query/page_size", message)])
@@ -136,7 +136,7 @@ mod tests {
             for row in &rows {
                 list.push(row).unwrap();
             }
-            prop_assert_eq!(list.rows(), u32::try_from(rows.len()).unwrap());
+            prop_assert_eq!(list.rows, u32::try_from(rows.len()).unwrap());
             let weight = list.escaped_bytes;
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let json = runtime.block_on(text(list));

@@ -6,17 +6,20 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Uri};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
+use weir_query::{FILE, Field, FileRow, Scope, Shown};
 use weir_runtime::CorrelationId;
 use weir_settlement::upload::UploadScope;
 use weir_store::ApiKeyHash;
 
-use crate::auth::{Allowed, Scope, SettlementsWrite};
+use crate::auth::Allowed;
+use crate::auth::permission::SettlementsWrite;
 use crate::{Api, ApiError, ValidationError};
 
 /// The largest body: what surely fits a Lambda's payload.

@@ -12,9 +12,10 @@ use chrono::{DateTime, Utc};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use uuid::Uuid;
+use weir_query::Scope;
 use weir_store::{ApiKeyHash, ApiKeyRecord};
 
-use super::{Caller, Known, Scope};
+use super::{Caller, Known};
 use crate::{Api, ApiError};
 
 /// How long a looked-up key is remembered: so long a revoked key may go on.

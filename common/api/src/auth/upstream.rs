@@ -17,9 +17,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use weir_domain::{ClientId, ProgramId, SellerId};
+use weir_query::Scope;
 use weir_store::ApiKeyHash;
 
-use super::{AuthorisedByIam, Caller, Known, Scope};
+use super::{AuthorisedByIam, Caller, Known};
 use crate::ApiError;
 
 const REQUEST: HeaderName = HeaderName::from_static("x-authenticated-request");

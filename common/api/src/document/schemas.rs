@@ -1,0 +1,283 @@
+//! The parts of the document: resources, parameters, errors.
+
+use serde_json::{Map, Value, json};
+use weir_query::{Kind, Operator, Parameter, Resource, Rule, VALUES_MAX};
+
+use crate::operations::{Answers, operations};
+
+/// A moment as answers show it and queries take it.
+const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$";
+
+/// What a resource is called in the document: its words in one.
+fn key(resource: &Resource) -> String {
+    let words = resource.name.split_whitespace().map(|word| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        first.to_uppercase() + rest
+    });
+    words.collect()
+}
+
+pub(super) fn reference(resource: &Resource) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{}", key(resource)) })
+}
+
+/// Every resource, and an error.
+pub(super) fn all() -> Value {
+    let mut schemas = Map::new();
+    for operation in operations() {
+        let (Answers::One(resource) | Answers::List(resource)) = operation.answers;
+        schemas
+            .entry(key(resource))
+            .or_insert_with(|| object(resource));
+    }
+    schemas.insert("Errors".to_owned(), errors_schema());
+    Value::Object(schemas)
+}
+
+fn object(resource: &Resource) -> Value {
+    let mut properties = Map::new();
+    for field in resource.fields {
+        let mut schema = match field.kind {
+            Kind::Id => json!({ "type": "string", "format": "uuid" }),
+            Kind::Text => json!({ "type": "string" }),
+            Kind::Integer => json!({ "type": "integer" }),
+            Kind::Time => json!({ "type": "string", "format": "date-time", "pattern": MOMENT }),
+            Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
+            Kind::Several([]) => json!({ "type": "array", "items": { "type": "string" } }),
+            Kind::Several(words) => {
+                json!({ "type": "array", "items": { "type": "string", "enum": words } })
+            }
+        };
+        if let Some(schema) = schema.as_object_mut() {
+            schema.insert("description".to_owned(), format!("{}.", field.about).into());
+        }
+        properties.insert(field.name.to_owned(), schema);
+    }
+    json!({
+        "type": "object",
+        "description": "A field that has no value is left out.",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// A filter as parameters: equality, and where there is an order, from and to. The other operators
+/// are named in an extension.
+pub(super) fn filter(parameter: &'static Parameter) -> Vec<Value> {
+    let rule = parameter.rule;
+    let has_order = matches!(rule, Rule::Integer { .. } | Rule::Time);
+    let shown = |operator| match operator {
+        Operator::Equal => true,
+        Operator::AtLeast | Operator::AtMost => has_order,
+        _ => false,
+    };
+    let others: Vec<String> = Operator::ALL
+        .iter()
+        .filter(|(_, operator)| operator.applies_to(rule) && !shown(*operator))
+        .map(|(name, _)| format!(":{name}"))
+        .collect();
+    let parameters = Operator::ALL
+        .iter()
+        .filter(|(_, operator)| shown(*operator));
+    parameters
+        .map(|(suffix, operator)| {
+            let name = match suffix {
+                &"" => parameter.name.to_owned(),
+                suffix => format!("{}:{suffix}", parameter.name),
+            };
+            let words = match operator {
+                Operator::AtLeast => "From here on.",
+                Operator::AtMost => "Up to here.",
+                _ => "Exactly this.",
+            };
+            json!({
+                "name": name,
+                "in": "query",
+                "description": words,
+                "schema": schema_of(rule),
+                "x-operators": others,
+            })
+        })
+        .collect()
+}
+
+fn schema_of(rule: Rule) -> Value {
+    match rule {
+        Rule::Id => json!({ "type": "string", "format": "uuid" }),
+        Rule::Text {
+            chars_min,
+            chars_max,
+            begins_with,
+        } => {
+            let mut schema = json!({ "type": "string" });
+            if let Some(schema) = schema.as_object_mut() {
+                if chars_min > 0 {
+                    schema.insert("minLength".to_owned(), chars_min.into());
+                }
+                if let Some(max) = chars_max {
+                    schema.insert("maxLength".to_owned(), max.into());
+                }
+                if !begins_with.is_empty() {
+                    schema.insert("pattern".to_owned(), format!("^{begins_with}").into());
+                }
+            }
+            schema
+        }
+        Rule::Integer { min, max } => {
+            let mut schema = json!({ "type": "integer", "format": "int64" });
+            if let Some(schema) = schema.as_object_mut() {
+                if min > i64::MIN {
+                    schema.insert("minimum".to_owned(), min.into());
+                }
+                if max < i64::MAX {
+                    schema.insert("maximum".to_owned(), max.into());
+                }
+            }
+            schema
+        }
+        Rule::Time => json!({
+            "type": "string",
+            "anyOf": [
+                { "format": "date" },
+                { "format": "date-time", "pattern": MOMENT },
+            ],
+        }),
+        Rule::OneOf(words) => json!({ "type": "string", "enum": words }),
+        Rule::SomeOf(words) => several(&json!({ "type": "string", "enum": words })),
+        Rule::Emails => several(&json!({ "type": "string", "format": "idn-email" })),
+    }
+}
+
+fn several(items: &Value) -> Value {
+    json!({ "type": "array", "items": items, "minItems": 1, "maxItems": VALUES_MAX })
+}
+
+fn errors_schema() -> Value {
+    json!({
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "object",
+            "required": ["code", "message"],
+            "additionalProperties": false,
+            "properties": {
+                "code": { "type": "string", "description": "What is wrong, for programs." },
+                "message": { "type": "string", "description": "What is wrong, for people." },
+                "validationErrors": {
+                    "type": "array",
+                    "description": "Every rule that the request breaks.",
+                    "items": {
+                        "type": "object",
+                        "required": ["dataPath", "message"],
+                        "additionalProperties": false,
+                        "properties": {
+                            "dataPath": {
+                                "type": "string",
+                                "description": "Where, such as /query/page_size.",
+                            },
+                            "message": { "type": "string", "description": "The rule." },
+                        },
+                    },
+                },
+            },
+        },
+    })
+}
+
+/// Every error status with the codes that it comes with.
+const ERRORS: [(&str, &str, &str); 9] = [
+    (
+        "400",
+        "invalid_parameter, invalid_data or body_not_matching_json_schema",
+        "The request is not valid.",
+    ),
+    ("401", "unauthenticated", "It is not known who asks."),
+    ("403", "unauthorized", "The caller may not do this."),
+    (
+        "404",
+        "resource_not_found",
+        "It does not exist, or not for this caller.",
+    ),
+    ("409", "conflict", "It is at odds with what is there."),
+    ("413", "payload_too_large", "The body is too large."),
+    (
+        "415",
+        "unsupported_media_type",
+        "The body is of another type.",
+    ),
+    ("500", "internal_error", "Something went wrong on our side."),
+    (
+        "503",
+        "unavailable",
+        "Not available for the moment: try again.",
+    ),
+];
+
+pub(super) fn errors() -> Value {
+    let mut responses = Map::new();
+    for (status, codes, words) in ERRORS {
+        let response = json!({
+            "description": format!("{words} Code: {codes}."),
+            "headers": correlation_header(),
+            "content": {
+                "application/json": { "schema": { "$ref": "#/components/schemas/Errors" } },
+            },
+        });
+        responses.insert(status.to_owned(), response);
+    }
+    Value::Object(responses)
+}
+
+pub(super) fn correlation_header() -> Value {
+    json!({
+        "X-Correlation-Id": {
+            "description": "The request's correlation id: the caller's own, or a new one.",
+            "schema": { "type": "string" },
+        },
+    })
+}
+
+pub(super) fn list_headers() -> Value {
+    json!({
+        "X-Correlation-Id": {
+            "description": "The request's correlation id: the caller's own, or a new one.",
+            "schema": { "type": "string" },
+        },
+        "Link": {
+            "description": "With rel=\"next\", where the next page is; absent on the last.",
+            "schema": { "type": "string" },
+        },
+        "X-Total-Count": {
+            "description": "How many rows there are on all pages, where it is known.",
+            "schema": { "type": "integer" },
+        },
+    })
+}
+
+pub(super) fn settlement_headers() -> Vec<Value> {
+    let header = |name, words, max: u32| {
+        json!({
+            "name": name,
+            "in": "header",
+            "description": words,
+            "schema": { "type": "string", "minLength": 1, "maxLength": max },
+        })
+    };
+    vec![
+        header("X-File-Name", "What the file is called.", 200),
+        header(
+            "Idempotency-Key",
+            "The same key and body make the same file once.",
+            255,
+        ),
+    ]
+}
+
+pub(super) fn settlement_file() -> Value {
+    let xml = json!({ "schema": { "type": "string" } });
+    json!({
+        "required": true,
+        "description": "A settlement file, at most 4 MiB.",
+        "content": { "application/xml": xml, "text/xml": xml },
+    })
+}

@@ -1,0 +1,133 @@
+//! Cursors: where a page ended, so that the next begins there at the same cost at any depth.
+//!
+//! A cursor is opaque to callers. It holds the last row's place and no secret: whoever changes one
+//! begins elsewhere, within what they may see all the same. It is bound to the resource, its filters
+//! and its sort; the size of the page may change from one to the next.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use weir_store::CreatedId;
+
+use crate::schema::{Kind, Resource};
+use crate::{Query, Value};
+
+/// Most bytes of sort values in a cursor: with longer ones there is none, and a page is asked for
+/// by its number.
+const VALUES_BYTES_MAX: usize = 1_024;
+/// Most characters of a cursor.
+const CHARS_MAX: usize = 4_096;
+
+/// Where a page ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last row's values of the columns that it was sorted by.
+    pub(crate) values: Vec<Value<'static>>,
+    /// Where the last row stands in the order in which rows are read.
+    pub(crate) position: CreatedId,
+}
+
+/// What a cursor's text holds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    /// Which question it belongs to.
+    q: u64,
+    /// Creation, in milliseconds since 1970.
+    c: i64,
+    i: Uuid,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    v: Vec<Option<FormValue>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum FormValue {
+    Number(i64),
+    Text(String),
+    Texts(Vec<String>),
+}
+
+impl Cursor {
+    /// Its text; `None` when what it was sorted by is too long.
+    pub(crate) fn write(&self, resource: &Resource, query: &Query) -> Option<String> {
+        let bytes: usize = self.values.iter().map(Value::weight).sum();
+        if bytes > VALUES_BYTES_MAX {
+            return None;
+        }
+        let form = Form {
+            q: question(resource, query),
+            c: self.position.created_ms,
+            i: self.position.id,
+            v: self.values.iter().map(form_of).collect(),
+        };
+        let json = serde_json::to_vec(&form).ok()?;
+        Some(URL_SAFE_NO_PAD.encode(json))
+    }
+
+    /// Reads a text, or says in words why it is no cursor of this question.
+    pub(crate) fn read(text: &str, resource: &Resource, query: &Query) -> Result<Self, String> {
+        let form = Some(text).filter(|text| text.len() <= CHARS_MAX);
+        let form = form.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let form: Option<Form> = form.and_then(|json| serde_json::from_slice(&json).ok());
+        let form = form.ok_or("must be as a Link header gave it")?;
+        if form.q != question(resource, query) || form.v.len() != query.sort.len() {
+            return Err("belongs to another list, other filters or another sort".to_owned());
+        }
+        let columns = query.sort.iter().map(|column| column.field.kind);
+        let values = form.v.into_iter().zip(columns).map(|(value, kind)| {
+            let Some(value) = value else {
+                return Some(Value::Absent);
+            };
+            value_of(value, kind)
+        });
+        let values: Option<Vec<_>> = values.collect();
+        Ok(Self {
+            values: values.ok_or("must be as a Link header gave it")?,
+            position: CreatedId {
+                created_ms: form.c,
+                id: form.i,
+            },
+        })
+    }
+}
+
+fn form_of(value: &Value<'static>) -> Option<FormValue> {
+    match value {
+        Value::Absent => None,
+        Value::Id(id) => Some(FormValue::Text(id.to_string())),
+        Value::Text(text) => Some(FormValue::Text(text.to_string())),
+        Value::Integer(number) => Some(FormValue::Number(*number)),
+        Value::Time(time) => Some(FormValue::Number(time.timestamp_millis())),
+        Value::Texts(texts) => Some(FormValue::Texts(texts.to_vec())),
+    }
+}
+
+fn value_of(value: FormValue, kind: Kind) -> Option<Value<'static>> {
+    match (kind, value) {
+        (Kind::Id, FormValue::Text(text)) => Some(Value::Id(Uuid::try_parse(&text).ok()?)),
+        (Kind::Text | Kind::OneOf(_), FormValue::Text(text)) => Some(Value::Text(text.into())),
+        (Kind::Integer, FormValue::Number(number)) => Some(Value::Integer(number)),
+        (Kind::Time, FormValue::Number(millis)) => {
+            Some(Value::Time(DateTime::from_timestamp_millis(millis)?))
+        }
+        (Kind::Several(_), FormValue::Texts(texts)) => Some(Value::Texts(texts.into())),
+        _ => None,
+    }
+}
+
+/// Tells one question from another: the resource, its filters and its sort, 53 bits of their hash.
+fn question(resource: &Resource, query: &Query) -> u64 {
+    let columns: Vec<_> = query
+        .sort
+        .iter()
+        .map(|column| (column.field.name, column.is_descending))
+        .collect();
+    let text = format!("{}\n{:?}\n{columns:?}", resource.name, query.filters);
+    let hash = Sha256::digest(text.as_bytes());
+    let first = hash.first_chunk::<8>().copied().unwrap_or_default();
+    u64::from_be_bytes(first) >> 11
+}

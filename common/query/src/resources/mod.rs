@@ -1,0 +1,23 @@
+//! The resources: what each has, and where its rows are kept.
+
+pub(crate) mod batches;
+pub(crate) mod details;
+pub(crate) mod files;
+mod history;
+mod logs;
+pub(crate) mod messages;
+pub(crate) mod references;
+mod reports;
+
+pub use batches::{BATCH, BatchRow, Batches};
+pub use details::{DETAIL, DetailRow, Details};
+pub use files::{FILE, FileRow, Files};
+pub use history::{HISTORY, History, HistoryRow};
+pub use logs::{LOG, LogRow, Logs};
+pub use messages::{MESSAGE, MessageRow, Messages};
+pub use references::{
+    CLIENT, CUSTOMER, PROGRAM, REPORT_SCHEDULE, ReferenceRow, References, SELLER, SELLER_CONTACT,
+};
+pub use reports::{REPORT, Report};
+
+pub(crate) use batches::ids_of_file;

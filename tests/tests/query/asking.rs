@@ -1,0 +1,138 @@
+//! A world, the API on it, and keys of every scope.
+
+use std::sync::OnceLock;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+use uuid::Uuid;
+use weir_api::Api;
+use weir_domain::Permission;
+use weir_query::Scope;
+use weir_runtime::{Metrics, Random};
+use weir_store::{ApiKeyHash, ApiKeyRecord};
+use weir_tests::parts::{Network, Parts};
+use weir_tests::world::{Size, World};
+
+/// Every test asks the same world.
+static SHARED: OnceLock<Asked> = OnceLock::new();
+
+/// A world that can be asked.
+pub(crate) struct Asked {
+    pub(crate) world: World,
+    pub(crate) parts: Parts,
+    router: Router,
+    runtime: Runtime,
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answered {
+    /// The rows of a list.
+    pub(crate) fn rows(&self) -> &Vec<Value> {
+        assert_eq!(self.status, StatusCode::OK, "{:?}", self.body);
+        self.body.as_array().unwrap()
+    }
+
+    /// Where the next page is.
+    pub(crate) fn next(&self) -> Option<String> {
+        let link = self.headers.get("link")?.to_str().unwrap();
+        let target = link.strip_prefix('<').unwrap();
+        Some(target.strip_suffix(">; rel=\"next\"").unwrap().to_owned())
+    }
+}
+
+/// The world that all tests ask.
+pub(crate) fn asked() -> &'static Asked {
+    SHARED.get_or_init(|| {
+        let runtime = Runtime::new().unwrap();
+        let (world, parts) = runtime.block_on(async {
+            let network = Network::new().await;
+            let parts = Parts::start(&network, 7, 1).await;
+            let size = Size {
+                files: 14,
+                batches_max: 4,
+                details_max: 30,
+            };
+            let random = Random::seeded(7);
+            let now = parts.timeline.now();
+            let world = World::make(&parts.store, &random, now, size).await;
+            (world, parts)
+        });
+        let clock = parts.timeline.clock().clone();
+        let metrics = Metrics::discarded(clock.clone());
+        let api = Api::new(parts.store.clone(), clock, Random::seeded(8), metrics);
+        Asked {
+            world,
+            parts,
+            router: api.router(),
+            runtime,
+        }
+    })
+}
+
+impl Asked {
+    /// A key with some permissions and a scope.
+    pub(crate) fn key(&self, permissions: &[Permission], scope: Scope) -> String {
+        let key = self.parts.random.uuid_v4().to_string();
+        let record = ApiKeyRecord {
+            id: Uuid::from_u128(1),
+            name: "test".to_owned(),
+            permissions: permissions
+                .iter()
+                .map(|one| one.name().to_owned())
+                .collect(),
+            client_id: scope.client_id,
+            program_id: scope.program_id,
+            seller_id: scope.seller_id,
+            created_at: self.parts.timeline.now(),
+            expires_at: None,
+            revoked_at: None,
+        };
+        let hash = ApiKeyHash::of(&key);
+        let put = self.parts.store.put_api_key(&hash, &record);
+        self.runtime.block_on(put).unwrap();
+        key
+    }
+
+    /// What a request is answered.
+    pub(crate) fn ask(&self, request: Request<Body>) -> Answered {
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await.unwrap();
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = to_bytes(response.into_body(), 64 << 20).await.unwrap();
+            Answered {
+                status,
+                headers,
+                body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            }
+        })
+    }
+
+    /// What a target is answered with a key.
+    pub(crate) fn get(&self, key: &str, target: &str) -> Answered {
+        let request = Request::get(target).header("Authorization", key);
+        self.ask(request.body(Body::empty()).unwrap())
+    }
+
+    /// Every row of a list, page by page along its links.
+    pub(crate) fn all(&self, key: &str, target: &str) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let mut next = Some(target.to_owned());
+        while let Some(target) = next {
+            let page = self.get(key, &target);
+            rows.extend(page.rows().iter().cloned());
+            next = page.next();
+        }
+        rows
+    }
+}

@@ -1,0 +1,13 @@
+//! The query API on a world that one seed has made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "helpers fail the test that called them"
+)]
+
+mod asking;
+mod laws;
+mod model;
