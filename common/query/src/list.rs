@@ -365,11 +365,7 @@ impl<R: references::Reference> Listed for References<R> {
             ask,
             resource: R::RESOURCE,
             budget: Budget::new(ask.limits, references::NARROWER),
-            // Whoever was here before there was a Weir is here all the same.
-            range: CreatedRange {
-                from: CreatedId::MIN,
-                ..plan::created_range(&query.filters, ask.now)
-            },
+            range: plan::reference_range(&query.filters, ask.now),
             sees: Arc::new(move |row: &ReferenceRow<R>| row.0.is_covered(&scope)),
             is_exact: is_exact(&filters, &by),
             way,

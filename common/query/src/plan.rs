@@ -80,6 +80,19 @@ pub(crate) fn created_range(filters: &[Filter], now: DateTime<Utc>) -> CreatedRa
     }
 }
 
+/// The same for reference data, which may be older than Weir.
+pub(crate) fn reference_range(filters: &[Filter], now: DateTime<Utc>) -> CreatedRange {
+    let range = created_range(filters, now);
+    if range.from.created_ms == BEGINNING_MS {
+        CreatedRange {
+            from: CreatedId::MIN,
+            ..range
+        }
+    } else {
+        range
+    }
+}
+
 /// The first and the last millisecond that a condition on a time leaves, where it has one.
 fn bounds(test: &Test) -> (Option<i64>, Option<i64>) {
     let first = |operand: &Operand| match operand {
