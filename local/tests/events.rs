@@ -99,6 +99,26 @@ impl Scene {
             .unwrap()
     }
 
+    async fn query(&self, event: Value) -> Value {
+        let mut reader = self.reader();
+        let settings = weir_query_api::read(&mut reader);
+        reader.finish().unwrap();
+        let state = weir_query_api::build(settings, self.parts()).await.unwrap();
+        let answered = weir_query_api::handle(&state, event, self.deadline()).await;
+        answered.unwrap()
+    }
+
+    async fn act(&self, event: Value) -> Value {
+        let mut reader = self.reader();
+        let settings = weir_action_api::read(&mut reader);
+        reader.finish().unwrap();
+        let state = weir_action_api::build(settings, self.parts())
+            .await
+            .unwrap();
+        let answered = weir_action_api::handle(&state, event, self.deadline()).await;
+        answered.unwrap()
+    }
+
     async fn process(&self, name: &str) -> Value {
         let mut reader = self.reader();
         let settings = weir_detail_processor::read(&mut reader);
@@ -110,6 +130,13 @@ impl Scene {
             .await
             .unwrap()
     }
+}
+
+/// An event of API Gateway with the demo's key in place of the one that nobody has.
+fn keyed(name: &str, key: &str) -> Value {
+    let mut event = event(name);
+    event["headers"]["authorization"] = json!(key);
+    event
 }
 
 fn nothing_failed() -> Value {
@@ -147,6 +174,61 @@ async fn every_sample_event_is_taken_by_its_function() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_sample_request_is_answered_by_its_function() {
+    let scene = Scene::set().await;
+    let key = scene.system.ready().api_key.clone();
+    assert_eq!(scene.upload("s3-put").await, Value::Null);
+    // Whoever else of the system was told of the object may be at it.
+    let mut batches = 0;
+    for _ in 0..200 {
+        let answer = scene.query(keyed("query-api-list-batches", &key)).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let correlation = &answer["headers"]["x-correlation-id"];
+        assert_eq!(correlation, "northwind-2026-11-21-7");
+        let listed: Vec<Value> = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        batches = listed.len();
+        if batches > 0 {
+            break;
+        }
+        scene.clock.sleep(Duration::from_millis(50)).await;
+    }
+    assert!(batches > 0, "the file has batches");
+
+    let answer = scene.act(keyed("action-api-submit", &key)).await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let file: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&file["name"], &file["status"]),
+        (&json!("golden file.xml"), &json!("Stored"))
+    );
+
+    for answer in [
+        scene.query(event("query-api-list-batches")).await,
+        scene.act(event("action-api-submit")).await,
+    ] {
+        assert_eq!(answer["statusCode"], 401, "{answer}");
+    }
+    scene.system.stop().await.unwrap();
+}
+
+#[test]
+fn a_function_of_the_api_needs_no_setting_but_what_it_uses() {
+    let settings = |names: &[&str]| {
+        let own = |name: &&str| ((*name).to_owned(), "weir".to_owned());
+        Reader::new(names.iter().map(own))
+    };
+    let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX"]);
+    let _ = weir_query_api::read(&mut reader);
+    reader.finish().unwrap();
+    let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX", "WEIR_BUCKET"]);
+    let _ = weir_action_api::read(&mut reader);
+    reader.finish().unwrap();
+    let mut reader = settings(&[]);
+    let _ = weir_action_api::read(&mut reader);
+    assert_eq!(reader.finish().unwrap_err().problems().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sample_events_tell_of_one_file() {
     let scene = Scene::set().await;
     assert_eq!(scene.object.bucket, BUCKET);
@@ -159,6 +241,13 @@ async fn the_sample_events_tell_of_one_file() {
     let file = FileId::of_object(&scene.object);
     let next: UploadContinuation = body(&event("sqs-continuation"));
     assert_eq!(next.file_id, file);
+    let listed = event("query-api-list-batches");
+    assert_eq!(
+        listed["rawPath"],
+        json!(format!("/v1/files/{file}/batches"))
+    );
+    let golden = std::fs::read_to_string(root().join("tests/fixtures/settlements/golden.xml"));
+    assert_eq!(event("action-api-submit")["body"], json!(golden.unwrap()));
     let message: DetailsMessage = body(&event("sqs-details"));
     assert_eq!(message.batch_id, file.batch(BatchOrdinal::new(1).unwrap()));
     assert_eq!(message.v, DetailsMessage::VERSION);
@@ -173,6 +262,8 @@ fn every_sample_event_is_tried() {
         .filter(|name| name != "README.md")
         .collect();
     let tried = [
+        "action-api-submit",
+        "query-api-list-batches",
         "s3-put",
         "s3-test-event",
         "schedule",

@@ -7,6 +7,7 @@ use axum::Router;
 use serde_json::Value;
 use weir_api::{Api, AuthOptions, Gateway};
 use weir_lambda::{BuildError, Deadline, HttpEventError, Parts, answer_http};
+use weir_query::QueryLimits;
 use weir_runtime::{AwsClients, AwsOptions, Reader};
 use weir_store::{Names, Store};
 
@@ -16,6 +17,7 @@ pub struct Settings {
     aws: AwsOptions,
     names: Names,
     auth: AuthOptions,
+    limits: QueryLimits,
 }
 
 /// What lives from one invocation to the next.
@@ -31,6 +33,7 @@ pub fn read(reader: &mut Reader) -> Settings {
         aws: AwsOptions::read(reader),
         names: Names::read_tables(reader),
         auth: AuthOptions::read(reader),
+        limits: QueryLimits::read(reader),
     }
 }
 
@@ -39,7 +42,9 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
     let clients = AwsClients::new(&settings.aws).await;
     let (clock, random) = (parts.clock, parts.random);
     let store = Store::new(clients, settings.names, clock.clone(), random.clone());
-    let api = Api::new(store, clock, random, parts.metrics).with_auth(settings.auth);
+    let api = Api::new(store, clock, random, parts.metrics)
+        .with_auth(settings.auth)
+        .with_limits(settings.limits);
     Ok(State {
         router: api.router(),
     })

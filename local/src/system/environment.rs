@@ -9,7 +9,7 @@ use crate::system::services::Services;
 use crate::system::{BUCKET, SystemError};
 
 /// The settings of the functions that may be set from outside: how long, how often, how many.
-pub const TUNABLE: [&str; 16] = [
+pub const TUNABLE: [&str; 17] = [
     "WEIR_ATTEMPTS_MAX",
     "WEIR_AWS_CONNECT_TIMEOUT",
     "WEIR_CALLS_MAX",
@@ -19,6 +19,7 @@ pub const TUNABLE: [&str; 16] = [
     "WEIR_KEY_VALID",
     "WEIR_LEASE",
     "WEIR_LOG",
+    "WEIR_QUERY_ROWS_MAX",
     "WEIR_RETRY_FIRST",
     "WEIR_RETRY_MAX",
     "WEIR_S3_TIMEOUT",
@@ -106,6 +107,7 @@ mod tests {
             "WEIR_UPLOADS_QUEUE_URL",
             "WEIR_BUCKET",
             "WEIR_TABLE_PREFIX",
+            "WEIR_API_AUTH",
             "AWS_ENDPOINT_URL_SQS",
             "AWS_ACCESS_KEY_ID",
             "weir_lease",
