@@ -74,6 +74,14 @@ fn charge_key(charge: ChargeId, kind: TransactionType) -> String {
     }
 }
 
+pub(crate) fn charge_item(charge: ChargeId, detail: &Detail) -> Item {
+    let key = charge_key(charge, detail.transaction_type);
+    Writer::default()
+        .with("key", text(key))
+        .with("target", text(detail.id.to_string()))
+        .finish()
+}
+
 impl PutBuffer {
     /// Adds the way from a charge to a detail that made it, or that refunds it.
     pub async fn put_charge(
@@ -81,12 +89,7 @@ impl PutBuffer {
         charge: ChargeId,
         detail: &Detail,
     ) -> Result<(), StoreError> {
-        let key = charge_key(charge, detail.transaction_type);
-        let item = Writer::default()
-            .with("key", text(key))
-            .with("target", text(detail.id.to_string()))
-            .finish();
-        self.put(&LOOKUPS, item).await
+        self.put(&LOOKUPS, charge_item(charge, detail)).await
     }
 }
 

@@ -15,6 +15,15 @@ const TRIES_MAX: u32 = 20;
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Whether the ways from charges to the details that made them are there.
+#[derive(Debug, Clone, Copy)]
+enum Ways {
+    /// They are.
+    Put,
+    /// Some may not be.
+    Left,
+}
+
 impl Processor {
     /// Records outcomes, 25 a transaction, and notes who is to be woken later.
     pub(super) async fn record_all(
@@ -26,10 +35,13 @@ impl Processor {
         if outcomes.is_empty() {
             return Ok(());
         }
-        // Only a hint: it must not keep what was charged from being recorded.
-        if let Err(error) = self.put_charges(&outcomes).await {
-            tracing::warn!(%error, "charges cannot be looked up by their id");
-        }
+        let ways = match self.put_charges(&outcomes).await {
+            Ok(()) => Ways::Put,
+            Err(error) => {
+                tracing::warn!(%error, "charges are made known with their outcomes");
+                Ways::Left
+            }
+        };
         for outcome in &outcomes {
             let detail = &outcome.event.detail;
             if let (DetailStatus::Retry, Some(next)) = (detail.status, detail.next_attempt_at) {
@@ -38,7 +50,7 @@ impl Processor {
         }
         let mut failure = None;
         for together in outcomes.chunks(TOGETHER_MAX) {
-            if let Err(error) = self.record(group, together.to_vec()).await {
+            if let Err(error) = self.record(group, together.to_vec(), ways).await {
                 failure.get_or_insert(error);
             }
         }
@@ -46,7 +58,8 @@ impl Processor {
     }
 
     /// The ways from charges to their details come first: one too many misleads nobody, as whoever
-    /// follows it looks at the detail; a missing one would.
+    /// follows it looks at the detail; a missing one would. So what cannot be put now goes into the
+    /// transaction.
     async fn put_charges(&self, outcomes: &[Outcome]) -> Result<(), StoreError> {
         let mut puts = PutBuffer::new(&self.store, 2);
         for outcome in outcomes {
@@ -65,14 +78,20 @@ impl Processor {
         &self,
         group: &Group<'_>,
         mut outcomes: Vec<Outcome>,
+        ways: Ways,
     ) -> Result<(), ProcessError> {
         for attempt in 0..TRIES_MAX {
             let change = self.counter_change(&outcomes);
-            let error = match self
-                .store
-                .record_outcomes(group.batch, &outcomes, &change)
-                .await
-            {
+            let (store, batch) = (&self.store, group.batch);
+            let recorded = match ways {
+                Ways::Put => store.record_outcomes(batch, &outcomes, &change).await,
+                Ways::Left => {
+                    store
+                        .record_outcomes_with_ways(batch, &outcomes, &change)
+                        .await
+                }
+            };
+            let error = match recorded {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_transient() => error,
                 Err(error) => return Err(error.into()),

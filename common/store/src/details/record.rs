@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, Put,
     ReturnConsumedCapacity, TransactWriteItem,
@@ -12,12 +13,18 @@ use weir_domain::{ChargeId, LineNumber};
 use super::{Detail, DetailPlace, Event, KIND_DETAIL, Payload, sort_number};
 use crate::error::{sorted, unavailable};
 use crate::item::{number, text, time, uuid};
-use crate::lookups::order_item;
+use crate::lookups::{charge_item, order_item};
 use crate::tables::{DETAILS, LOOKUPS};
 use crate::{Batch, CounterChange, PutBuffer, Store, StoreError};
 
 /// Most statements in one request (`BatchExecuteStatement`).
 const STATEMENTS_PER_REQUEST: usize = 25;
+
+const RECORD: &str = "record outcomes";
+
+fn incomplete(_: BuildError) -> StoreError {
+    unavailable(RECORD, "an item is incomplete")
+}
 
 /// What of a detail a [`Lease`] can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,9 +259,40 @@ impl Store {
         outcomes: &[Outcome],
         change: &CounterChange,
     ) -> Result<(), StoreError> {
-        const OPERATION: &str = "record outcomes";
+        let actions = self.outcome_actions(batch, outcomes)?;
+        self.record_together(batch, change, actions).await
+    }
+
+    /// The same, with the ways from charges to the details that made them: at twice the price of
+    /// putting them before, for when that did not work.
+    pub async fn record_outcomes_with_ways(
+        &self,
+        batch: &Batch,
+        outcomes: &[Outcome],
+        change: &CounterChange,
+    ) -> Result<(), StoreError> {
+        let table = self.names.table(&LOOKUPS);
+        let mut actions = self.outcome_actions(batch, outcomes)?;
+        for outcome in outcomes {
+            let detail = &outcome.event.detail;
+            if let Some(charge) = detail.charge_id {
+                let way = Put::builder()
+                    .table_name(&table)
+                    .set_item(Some(charge_item(charge, detail)))
+                    .build()
+                    .map_err(incomplete)?;
+                actions.push(TransactWriteItem::builder().put(way).build());
+            }
+        }
+        self.record_together(batch, change, actions).await
+    }
+
+    fn outcome_actions(
+        &self,
+        batch: &Batch,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let place = batch.place();
-        let incomplete = |_| unavailable(OPERATION, "an item is incomplete");
         let table = self.names.table(&DETAILS);
         let mut actions = Vec::with_capacity(outcomes.len() * 2 + 1);
         for outcome in outcomes {
@@ -273,6 +311,15 @@ impl Store {
             actions.push(TransactWriteItem::builder().put(detail).build());
             actions.push(TransactWriteItem::builder().put(event).build());
         }
+        Ok(actions)
+    }
+
+    async fn record_together(
+        &self,
+        batch: &Batch,
+        change: &CounterChange,
+        mut actions: Vec<TransactWriteItem>,
+    ) -> Result<(), StoreError> {
         actions.extend(self.counter_update(batch, change)?);
         let answer = self
             .dynamodb()
@@ -286,7 +333,7 @@ impl Store {
                 self.capacity.wrote(answer.consumed_capacity());
                 Ok(())
             }
-            Err(error) => Err(transaction_error(OPERATION, error)),
+            Err(error) => Err(transaction_error(RECORD, error)),
         }
     }
 }
