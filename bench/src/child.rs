@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 
 use crate::measure::Values;
-use crate::{Setting, reader, settle};
+use crate::{Setting, query, reader, settle};
 
 /// What a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,6 +20,8 @@ pub(crate) enum Role {
     Settle,
     /// Settles a file and counts units.
     Units,
+    /// Asks the API.
+    Query,
 }
 
 /// Does a child's work.
@@ -28,6 +30,7 @@ pub(crate) fn run(role: Role, setting: &Setting) -> anyhow::Result<()> {
         Role::Read => reader::read_input(),
         Role::Settle => settle::speed_here(setting),
         Role::Units => settle::units_here(setting),
+        Role::Query => settle::runtime()?.block_on(query::measure(setting)),
     }?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &values)?;

@@ -13,9 +13,11 @@
 mod child;
 mod machine;
 mod measure;
+mod query;
 mod reader;
 mod sample;
 mod settle;
+mod surroundings;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -96,7 +98,39 @@ const BENCHMARKS: &[Benchmark] = &[
         ],
         run: settle::units,
     },
+    Benchmark {
+        measures: &[
+            Spec::new("query.by_id.p50_ms", "ms", Aim::None),
+            Spec::new("query.by_id.p99_ms", "ms", Aim::Below(300.0)),
+            Spec::new("query.by_id.read_units", "units", Aim::None),
+            Spec::new("query.batch_page.p50_ms", "ms", Aim::None),
+            Spec::new("query.batch_page.p99_ms", "ms", Aim::Below(300.0)),
+            Spec::new("query.batch_page.read_units", "units", Aim::None),
+            Spec::new("query.errors.p50_ms", "ms", Aim::None),
+            Spec::new("query.errors.p99_ms", "ms", Aim::Below(300.0)),
+            Spec::new("query.errors.read_units", "units", Aim::None),
+            Spec::new("query.page_4000.p50_ms", "ms", Aim::None),
+            Spec::new("query.page_4000.p99_ms", "ms", Aim::Below(300.0)),
+            Spec::new("query.page_4000.read_units", "units", Aim::None),
+            Spec::new("query.cursor.p50_ms", "ms", Aim::None),
+            Spec::new("query.cursor.p99_ms", "ms", Aim::Below(300.0)),
+            Spec::new("query.cursor.read_units", "units", Aim::None),
+            Spec::new("query.sort_in_file.p50_ms", "ms", Aim::None),
+            Spec::new("query.sort_in_file.p99_ms", "ms", Aim::None),
+            Spec::new("query.sort_in_file.read_units", "units", Aim::None),
+        ],
+        run: query,
+    },
 ];
+
+/// Questions to the API, in a process of their own.
+fn query(setting: &Setting) -> anyhow::Result<Values> {
+    child::finish(child::start(
+        Role::Query,
+        setting,
+        std::process::Stdio::null(),
+    )?)
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

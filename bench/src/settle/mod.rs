@@ -50,7 +50,7 @@ pub(crate) fn units_here(setting: &Setting) -> anyhow::Result<Values> {
     runtime()?.block_on(units::measure(setting))
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
         .with_writer(std::io::stderr)

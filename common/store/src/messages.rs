@@ -148,3 +148,40 @@ impl Store {
         Ok(in_order_of(ids, |message: &Message| message.id, found?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_message_is_taken_up_to_what_an_item_holds_and_refused_beyond() {
+        let message = |error_bytes: usize| Message {
+            id: Uuid::from_u128(1).try_into().unwrap(),
+            correlation_id: "c".to_owned(),
+            queue_url: "https://queue.example.com/messages".to_owned(),
+            group_id: None,
+            subject: None,
+            body: "{}".repeat(128 << 10),
+            attributes: None,
+            status: MessageStatus::Failed,
+            error_log: Some("x".repeat(error_bytes)),
+            failure_count: 1,
+            failed_at: None,
+            processed_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        };
+        let rest = size_bytes(&message(0).to_item().unwrap());
+        assert!(
+            rest < 1_000,
+            "a body of 256 KB that repeats itself takes {rest} bytes"
+        );
+        let room = ITEM_BYTES_MAX - rest;
+        for error_bytes in [room - 1, room] {
+            assert!(message(error_bytes).to_item().is_ok());
+        }
+        let refused = message(room + 1).to_item();
+        assert!(matches!(refused, Err(StoreError::Refused { .. })));
+    }
+}

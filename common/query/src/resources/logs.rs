@@ -213,7 +213,7 @@ async fn load(store: &Store, rows: &mut [LogRow]) -> Result<(), StoreError> {
         for row in rows {
             row.request = payloads
                 .get(&version(row))
-                .map(|payload| payload.request.clone());
+                .map(|payload| payload.sent_request(&row.event.detail));
         }
     }
     Ok(())

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use weir_domain::{RefundBody, TransactionType};
 use weir_runtime::Metric;
-use weir_store::{Call, Detail, Lease, Outcome, Payload};
+use weir_store::{Call, Detail, Lease, Outcome};
 use weir_three_rivers::{
     Answer, BreakerChange, CreateRequest, Created, FailureReason, IdempotencyKey, Meaning, Passage,
 };
@@ -31,29 +30,10 @@ pub(super) enum CallResult {
     },
 }
 
-/// Whether a detail is a refund that names no charge.
-pub(super) fn needs_charge(detail: &Detail, payload: &Payload) -> bool {
-    detail.transaction_type == TransactionType::Refund
-        && serde_json::from_str::<RefundBody>(&payload.request)
-            .is_ok_and(|body| body.charge_id.is_none())
-}
-
-/// The body as it is sent: a refund gets the charge that was fixed with its lease. It is put into
-/// the stored text itself, so that every repeat, by whatever version of this code, sends the same
-/// bytes.
-fn body_of(detail: &Detail, payload: &Payload) -> String {
-    match (detail.charge_id, payload.request.strip_prefix('{')) {
-        (Some(charge), Some(rest)) if needs_charge(detail, payload) => {
-            format!("{{\"charge_id\":\"{charge}\",{rest}")
-        }
-        _ => payload.request.clone(),
-    }
-}
-
 impl Processor {
     /// Sends one leased detail, within the bound on calls, the lease and the time limit.
     pub(super) async fn send(&self, group: &Group<'_>, leased: Leased) -> CallResult {
-        let body = body_of(&leased.detail, &leased.payload);
+        let body = leased.payload.sent_request(&leased.detail);
         let currency = leased.detail.currency;
         let request = match CreateRequest::new(leased.detail.transaction_type, body) {
             Ok(request) => request.in_currency(currency),

@@ -13,7 +13,7 @@ use weir_domain::{ChargeId, DetailId, DetailStatus, TransactionType};
 use weir_store::{Detail, Payload, Side, StoreError};
 
 use super::decide::GaveUp;
-use super::{Group, Processor, call};
+use super::{Group, Processor};
 
 /// Whether a refund can be sent.
 pub(super) enum ChargeOf {
@@ -41,7 +41,7 @@ impl Processor {
         if let Some(named) = refund.charge_id {
             return self.named_charge(group, refund, named).await;
         }
-        if !call::needs_charge(refund, payload) {
+        if !payload.needs_charge(refund) {
             return Ok(ChargeOf::NotNeeded);
         }
         self.charge_of_order(group, refund).await
