@@ -9,5 +9,6 @@
 )]
 
 mod asking;
+mod document;
 mod laws;
 mod model;
