@@ -10,16 +10,18 @@ use secrecy::SecretString;
 use uuid::Uuid;
 use weir_runtime::CorrelationId;
 
-const EXIT_CODES: &str = "\
+use crate::keys::arguments::Keys;
+
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    All is well, or still under way and not asked to wait
   1    The file, a batch, a record or a detail is in error
   2    Wrong usage, a missing setting, or a file that cannot be read
-  3    The API could not be reached or refused the request
+  3    The API or the tables could not be reached or refused the request
   4    The time given by --timeout ran out
-  130  Interrupted";
+  130  Interrupted, or answered with no";
 
-/// Settlement files: check them, submit them, follow what becomes of them
+/// Settlement files: check them, submit them, follow what becomes of them; and the keys for it
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -33,6 +35,7 @@ pub(crate) enum Command {
     Validate(Validate),
     Submit(Submit),
     Status(Status),
+    Keys(Keys),
 }
 
 /// Check a settlement file on this machine, sending nothing

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
-use weir_runtime::HttpError;
+use weir_runtime::{ConfigError, HttpError};
+use weir_store::StoreError;
 
 use crate::api::ApiError;
 use crate::text::{Paint, append, counted, grouped, plain};
@@ -19,11 +20,11 @@ pub(crate) const EXIT_WELL: u8 = 0;
 pub(crate) const EXIT_IN_ERROR: u8 = 1;
 /// Wrong usage, a missing setting, a file that cannot be read, output that cannot be written.
 pub(crate) const EXIT_USAGE: u8 = 2;
-/// The API could not be reached or refused.
+/// The API or the tables could not be reached or refused.
 pub(crate) const EXIT_API: u8 = 3;
 /// The time to wait ran out.
 pub(crate) const EXIT_TIMED_OUT: u8 = 4;
-/// Ctrl-C: 128 and the number of the signal, as shells have it.
+/// Ctrl-C, or a no to what was asked: 128 and the number of the signal, as shells have it.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// Most bytes of a file that the API takes as a body, as the API has it: what surely fits a Lambda's
@@ -80,6 +81,24 @@ pub(crate) enum Failure {
     /// The time to wait ran out.
     #[error("not done within {} s", limit.as_secs())]
     TimedOut { limit: Duration },
+    /// Settings of the tables are missing or wrong; none of their values is in it.
+    #[error("{0}")]
+    Settings(ConfigError),
+    /// The tables could not be reached or refused.
+    #[error("{0}")]
+    Tables(StoreError),
+    /// A key cannot be limited to what does not exist or does not belong together.
+    #[error("{0}")]
+    KeyScope(String),
+    /// There is no key with that id.
+    #[error("there is no key {id}")]
+    NoSuchKey { id: Uuid },
+    /// Nobody can be asked, and nobody said that it need not be.
+    #[error("nobody can be asked whether it is the right key: standard input is no terminal")]
+    NobodyToAsk,
+    /// A person said no.
+    #[error("nothing was revoked")]
+    NotConfirmed,
     /// Ctrl-C while the file was on its way.
     #[error("interrupted before the upload was confirmed")]
     UploadInterrupted,
@@ -120,11 +139,14 @@ impl Failure {
             | Self::NotRegular { .. }
             | Self::NameInvalid
             | Self::TooLarge { .. }
+            | Self::Settings(_)
+            | Self::KeyScope(_)
+            | Self::NobodyToAsk
             | Self::Output(_) => EXIT_USAGE,
             Self::NothingVisible => EXIT_IN_ERROR,
-            Self::NoClient(_) | Self::Api(_) => EXIT_API,
+            Self::NoClient(_) | Self::Api(_) | Self::Tables(_) | Self::NoSuchKey { .. } => EXIT_API,
             Self::TimedOut { .. } => EXIT_TIMED_OUT,
-            Self::UploadInterrupted | Self::Interrupted => EXIT_INTERRUPTED,
+            Self::UploadInterrupted | Self::Interrupted | Self::NotConfirmed => EXIT_INTERRUPTED,
         }
     }
 
@@ -144,7 +166,21 @@ impl Failure {
             Self::TooLarge { .. } => Some(TOO_LARGE_REMEDY.to_owned()),
             Self::Api(error) => error.help(),
             Self::UploadInterrupted => Some(SUBMIT_AGAIN.to_owned()),
-            Self::SettingInvalid { .. }
+            Self::Settings(_) => Some(
+                "set them as the functions have them; a local system's are in functions.env of its \
+                 data folder: set -a; . .weir/functions.env; set +a"
+                    .to_owned(),
+            ),
+            Self::Tables(_) => Some(
+                "see that AWS_REGION, WEIR_TABLE_PREFIX and your AWS credentials are of the right \
+                 deployment, and that they let you read and write its tables"
+                    .to_owned(),
+            ),
+            Self::NoSuchKey { .. } => Some("list them with: weir keys list".to_owned()),
+            Self::NobodyToAsk => Some("see that it is, and give --yes".to_owned()),
+            Self::KeyScope(_)
+            | Self::NotConfirmed
+            | Self::SettingInvalid { .. }
             | Self::Unreadable { .. }
             | Self::NoClient(_)
             | Self::TimedOut { .. }

@@ -1,17 +1,19 @@
 //! The `weir` command: checks a settlement file on this machine, submits it, and follows what becomes
-//! of it.
+//! of it; and looks after the keys of the API.
 //!
-//! Everything that the command takes from outside (time, randomness, connections, its two outputs,
-//! whether they are terminals, the wish to stop) comes in as [`Outside`], so that tests own it.
+//! Everything that the command takes from outside (time, randomness, connections, settings, its input
+//! and its two outputs, whether they are terminals, the wish to stop) comes in as [`Outside`], so that
+//! tests own it.
 //!
 //! Invariants: standard output carries the result alone and is written once, at the end; progress,
-//! errors and hints go to standard error; the API key is never shown. The codes that the process
-//! ends with are listed by `weir --help`.
+//! errors and hints go to standard error; the API key that is used is never shown, one that is made
+//! only then. The codes that the process ends with are listed by `weir --help`.
 
 mod api;
 mod arguments;
 mod failure;
 mod follow;
+mod keys;
 mod progress;
 mod status;
 mod submit;
@@ -22,12 +24,12 @@ mod watch;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use clap::Parser;
 use futures::future::BoxFuture;
 use indicatif::ProgressDrawTarget;
-use weir_runtime::{Clock, Http, HttpError, Random};
+use weir_runtime::{Clock, Http, HttpError, Random, Reader};
 
 use arguments::{Arguments, Command, Connection, Output, Status, Submit, Validate};
 use failure::Failure;
@@ -38,6 +40,9 @@ use watch::Session;
 /// Makes the client for outgoing HTTP; called only by commands that need it.
 pub type Connect<'a> = &'a dyn Fn() -> Result<Http, HttpError>;
 
+/// Reads the settings of the tables; called only by commands that need them.
+pub type Settings<'a> = &'a dyn Fn() -> Reader;
+
 /// What the command takes from outside.
 pub struct Outside<'a> {
     /// Time.
@@ -46,6 +51,10 @@ pub struct Outside<'a> {
     pub random: Random,
     /// Connections.
     pub connect: Connect<'a>,
+    /// Settings of the tables.
+    pub settings: Settings<'a>,
+    /// Where answers come from; `None` when there is nobody to ask.
+    pub answers: Option<&'a mut dyn BufRead>,
     /// Where the result goes.
     pub stdout: &'a mut dyn Write,
     /// Where progress, errors and hints go.
@@ -108,6 +117,7 @@ async fn dispatch(command: Command, outside: &mut Outside<'_>) -> Result<Report,
         Command::Validate(arguments) => validate(&arguments, outside),
         Command::Submit(arguments) => submit(&arguments, outside).await,
         Command::Status(arguments) => status(&arguments, outside).await,
+        Command::Keys(arguments) => keys::run(&arguments, outside).await,
     }
 }
 

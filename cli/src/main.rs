@@ -1,10 +1,10 @@
 //! The `weir` binary: wires the command to the machine it runs on.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use weir_cli::Outside;
-use weir_runtime::{Clock, Http, HttpOptions, Random};
+use weir_runtime::{Clock, Http, HttpOptions, Random, Reader};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -12,10 +12,14 @@ async fn main() -> ExitCode {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let colours = !is_set("NO_COLOR") && !is_dumb;
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    let mut stdin = io::stdin().lock();
+    let is_asked = stdin.is_terminal() && stderr.is_terminal();
     let outside = Outside {
         clock: Clock::system(),
         random: Random::system(),
         connect: &|| Http::new(&HttpOptions::default()),
+        settings: &Reader::from_env,
+        answers: is_asked.then_some(&mut stdin as &mut dyn BufRead),
         stdout_colours: colours && stdout.is_terminal(),
         stderr_colours: colours && stderr.is_terminal(),
         stderr_is_terminal: stderr.is_terminal() && !is_dumb,

@@ -137,6 +137,7 @@ pub(crate) fn cell(text: impl Into<String>) -> Cell {
 pub(crate) struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<Cell>>,
+    cell_width_max: usize,
 }
 
 impl Table {
@@ -145,12 +146,21 @@ impl Table {
         Self {
             columns,
             rows: Vec::new(),
+            cell_width_max: CELL_WIDTH_MAX,
+        }
+    }
+
+    /// A table without rows, in which no text is cut.
+    pub(crate) fn uncut(columns: Vec<(&'static str, Align)>) -> Self {
+        Self {
+            cell_width_max: usize::MAX,
+            ..Self::new(columns)
         }
     }
 
     /// Adds a row with a cell for each column, in their order.
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
-        let cut = |(text, paint): Cell| (cut(&text, CELL_WIDTH_MAX), paint);
+        let cut = |(text, paint): Cell| (cut(&text, self.cell_width_max), paint);
         self.rows.push(cells.into_iter().map(cut).collect());
     }
 

@@ -1,5 +1,7 @@
 use crate::weir::{command, run};
 
+const UUID: &str = "8a0b7c6d-0000-4000-8000-000000000001";
+
 fn help(arguments: &[&str]) -> String {
     let mut command = command(arguments);
     // A variable that is set must not show.
@@ -18,6 +20,8 @@ fn help_tells_what_can_be_done_and_what_the_exit_codes_mean() {
     insta::assert_snapshot!("weir_validate", help(&["validate", "--help"]));
     insta::assert_snapshot!("weir_submit", help(&["submit", "--help"]));
     insta::assert_snapshot!("weir_status", help(&["status", "--help"]));
+    insta::assert_snapshot!("weir_keys", help(&["keys", "--help"]));
+    insta::assert_snapshot!("weir_keys_create", help(&["keys", "create", "--help"]));
     assert_eq!(
         help(&["--version"]),
         concat!("weir ", env!("CARGO_PKG_VERSION"), "\n")
@@ -31,6 +35,50 @@ fn wrong_usage_ends_in_2() {
         &["settle"],
         &["validate"],
         &["status", "not-a-uuid"],
+        &["keys"],
+        &["keys", "create", "--name", "n"],
+        &["keys", "create", "--permission", "files:read"],
+        &["keys", "create", "--name", "", "--all-read"],
+        &[
+            "keys",
+            "create",
+            "--name",
+            "n",
+            "--all-read",
+            "--expires-in",
+            "soon",
+        ],
+        &[
+            "keys",
+            "create",
+            "--name",
+            "n",
+            "--all-read",
+            "--client-id",
+            "x",
+        ],
+        &[
+            "keys",
+            "create",
+            "--name",
+            "n",
+            "--all-read",
+            "--program-id",
+            UUID,
+        ],
+        &[
+            "keys",
+            "create",
+            "--name",
+            "n",
+            "--all-read",
+            "--client-id",
+            UUID,
+            "--seller-id",
+            UUID,
+        ],
+        &["keys", "revoke"],
+        &["keys", "revoke", "not-a-uuid"],
         &["submit", "a.xml", "--timeout", "5"],
         &["submit", "a.xml", "--wait", "--timeout", "0"],
         &["submit", "a.xml", "--correlation-id", "two words"],

@@ -12,6 +12,7 @@
 
 mod failures;
 mod help;
+mod keys;
 mod pace;
 mod server;
 mod status;

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use weir_cli::{Outside, run};
 use weir_runtime::{
-    Clock, Http, HttpError, HttpRequest, HttpResponse, ManualClock, Random, Transport,
+    Clock, Http, HttpError, HttpRequest, HttpResponse, ManualClock, Random, Reader, Transport,
 };
 
 use crate::server::{FILE, batch, file};
@@ -83,6 +83,8 @@ async fn watch(
         clock: clock.clone(),
         random: Random::seeded(7),
         connect: &connect,
+        settings: &|| Reader::new([]),
+        answers: None,
         stdout: &mut stdout,
         stderr: &mut stderr,
         stdout_colours: colours,
