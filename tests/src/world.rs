@@ -457,21 +457,18 @@ impl World {
             if calls.iter().any(|call| call.response.is_some()) {
                 detail.answered_in = EventNumber::new(detail.events).ok();
             }
-            match event {
-                DetailEvent::Accepted => {
-                    let charge = dice.id();
-                    let mut puts = PutBuffer::new(store, 1);
-                    puts.put_charge(charge, &detail).await.unwrap();
-                    puts.flush().await.unwrap();
-                    detail.charge_id = Some(charge);
-                    detail.processed_at = Some(detail.updated_at);
-                }
-                _ => {
-                    detail.error_code = Some("unavailable".to_owned());
-                    detail.error_description = Some("try again".to_owned());
-                    detail.error_at = Some(detail.updated_at);
-                    detail.retry_count += 1;
-                }
+            if event == DetailEvent::Accepted {
+                let charge = dice.id();
+                let mut puts = PutBuffer::new(store, 1);
+                puts.put_charge(charge, &detail).await.unwrap();
+                puts.flush().await.unwrap();
+                detail.charge_id = Some(charge);
+                detail.processed_at = Some(detail.updated_at);
+            } else {
+                detail.error_code = Some("unavailable".to_owned());
+                detail.error_description = Some("try again".to_owned());
+                detail.error_at = Some(detail.updated_at);
+                detail.retry_count += 1;
             }
             for _ in &calls {
                 self.count("batch detail log");
