@@ -44,7 +44,7 @@ pub use error::StoreError;
 pub use files::{File, Stage};
 pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::Side;
-pub use messages::Message;
+pub use messages::{MESSAGES_PREFIX, Message, MessageMark};
 pub use names::Names;
 pub use objects::ObjectReader;
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};

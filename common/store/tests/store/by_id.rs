@@ -217,10 +217,10 @@ async fn messages_larger_together_than_one_answer_all_come_back() {
 }
 
 #[tokio::test]
-async fn a_message_that_no_item_can_hold_is_refused_with_its_size() {
+async fn a_message_whose_attributes_no_item_can_hold_is_refused_with_its_size() {
     let tables = Tables::new().await;
     let message = Message {
-        body: noise(600 << 10, 7),
+        attributes: Some(noise(600 << 10, 7)),
         ..make::message(1)
     };
     let refused = tables.store.put_message(&message).await.unwrap_err();
