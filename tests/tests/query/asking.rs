@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use http::{HeaderMap, Request, StatusCode};
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -17,8 +18,9 @@ use weir_store::{ApiKeyHash, ApiKeyRecord};
 use weir_tests::parts::{Network, Parts};
 use weir_tests::world::{Size, World};
 
-/// Every test asks the same world.
+/// Every test asks the same world, or the same small one.
 static SHARED: OnceLock<Asked> = OnceLock::new();
+static SMALL: OnceLock<Asked> = OnceLock::new();
 
 /// A world that can be asked.
 pub(crate) struct Asked {
@@ -33,6 +35,9 @@ pub(crate) struct Asked {
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The body as it came.
+    pub(crate) text: String,
+    /// The body as JSON, where it is.
     pub(crate) body: Value,
 }
 
@@ -51,18 +56,34 @@ impl Answered {
     }
 }
 
-/// The world that all tests ask.
+/// The world that all tests of what is in it ask.
 pub(crate) fn asked() -> &'static Asked {
     SHARED.get_or_init(|| {
+        Asked::start(Size {
+            files: 14,
+            batches_max: 4,
+            details_max: 30,
+        })
+    })
+}
+
+/// A small world, for questions about each parameter of each operation.
+pub(crate) fn small() -> &'static Asked {
+    SMALL.get_or_init(|| {
+        Asked::start(Size {
+            files: 8,
+            batches_max: 2,
+            details_max: 3,
+        })
+    })
+}
+
+impl Asked {
+    fn start(size: Size) -> Self {
         let runtime = Runtime::new().unwrap();
         let (world, parts) = runtime.block_on(async {
             let network = Network::new().await;
             let parts = Parts::start(&network, 7, 1).await;
-            let size = Size {
-                files: 14,
-                batches_max: 4,
-                details_max: 30,
-            };
             let random = Random::seeded(7);
             let now = parts.timeline.now();
             let world = World::make(&parts.store, &random, now, size).await;
@@ -71,18 +92,27 @@ pub(crate) fn asked() -> &'static Asked {
         let clock = parts.timeline.clock().clone();
         let metrics = Metrics::discarded(clock.clone());
         let api = Api::new(parts.store.clone(), clock, Random::seeded(8), metrics);
-        Asked {
+        Self {
             world,
             parts,
             router: api.router(),
             runtime,
         }
-    })
-}
+    }
 
-impl Asked {
     /// A key with some permissions and a scope.
     pub(crate) fn key(&self, permissions: &[Permission], scope: Scope) -> String {
+        self.key_until(permissions, scope, None, None)
+    }
+
+    /// A key that has expired, or was revoked, at some time.
+    pub(crate) fn key_until(
+        &self,
+        permissions: &[Permission],
+        scope: Scope,
+        expires_at: Option<DateTime<Utc>>,
+        revoked_at: Option<DateTime<Utc>>,
+    ) -> String {
         let key = self.parts.random.uuid_v4().to_string();
         let record = ApiKeyRecord {
             id: Uuid::from_u128(1),
@@ -95,8 +125,8 @@ impl Asked {
             program_id: scope.program_id,
             seller_id: scope.seller_id,
             created_at: self.parts.timeline.now(),
-            expires_at: None,
-            revoked_at: None,
+            expires_at,
+            revoked_at,
         };
         let hash = ApiKeyHash::of(&key);
         let put = self.parts.store.put_api_key(&hash, &record);
@@ -113,6 +143,7 @@ impl Asked {
             Answered {
                 status,
                 headers,
+                text: String::from_utf8_lossy(&body).into_owned(),
                 body: serde_json::from_slice(&body).unwrap_or(Value::Null),
             }
         })
@@ -120,7 +151,13 @@ impl Asked {
 
     /// What a target is answered with a key.
     pub(crate) fn get(&self, key: &str, target: &str) -> Answered {
-        let request = Request::get(target).header("Authorization", key);
+        self.send(Method::GET, key, target)
+    }
+
+    /// What a request without a body is answered with a key.
+    pub(crate) fn send(&self, method: Method, key: &str, target: &str) -> Answered {
+        let request = Request::builder().method(method).uri(target);
+        let request = request.header("Authorization", key);
         self.ask(request.body(Body::empty()).unwrap())
     }
 

@@ -282,7 +282,7 @@ fn every_answer_has_its_fields_in_the_order_of_the_contract() {
     let contract = contract();
     let wanted = wanted(&contract);
     for operation in weir_api::operations() {
-        let (Answers::One(resource) | Answers::List(resource)) = operation.answers;
+        let resource = operation.answers.resource();
         let name = format!("{} {}", operation.method, operation.path);
         let Some(listed) = wanted[&name]["response"]["fields"].as_array() else {
             continue;

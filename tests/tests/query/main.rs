@@ -9,6 +9,10 @@
 )]
 
 mod asking;
+mod cases;
+mod contract;
 mod document;
 mod laws;
 mod model;
+mod parameters;
+mod schema;
