@@ -488,7 +488,11 @@ impl Dice<'_> {
 fn payload(detail: &Detail) -> Payload {
     let line = detail.line().get();
     Payload {
-        xml: format!("<{}><Line>{line}</Line></{0}>", detail.transaction_type),
+        xml: format!(
+            "<{}><OrderNumber>{}</OrderNumber><Line>{line}</Line></{0}>",
+            detail.transaction_type,
+            detail.order_number.as_deref().unwrap_or("=none")
+        ),
         request: match detail.request_version {
             0 => String::new(),
             _ => format!("{{\"line\":{line}}}"),

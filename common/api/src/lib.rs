@@ -13,6 +13,7 @@ mod document;
 mod error;
 mod gateway;
 mod list;
+mod mending;
 mod operations;
 mod path;
 mod resources;

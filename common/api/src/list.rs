@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{ApiError, ValidationError};
 
 /// Most bytes of a list, escaped: 6 MB less what the head of the answer takes.
-const ESCAPED_BYTES_MAX: usize = 5_900_000;
+pub(crate) const ESCAPED_BYTES_MAX: usize = 5_900_000;
 
 /// A list under construction.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use weir_store::{Client, Customer, Program, ReportSchedule, Seller, SellerContac
 use crate::auth::permission::{
     BatchesRead, FilesRead, MessagesRead, Permitted, ReferenceRead, ReportsRead, SettlementsWrite,
 };
-use crate::{Api, resources, settlements};
+use crate::{Api, mending, resources, settlements};
 
 /// Something that can be asked of the API.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub enum Takes {
     Query(&'static Resource),
     /// A settlement file.
     SettlementFile,
+    /// The first and the last line of a batch.
+    Lines,
 }
 
 /// What an operation answers when all is well.
@@ -49,6 +51,17 @@ pub enum Answers {
     One(&'static Resource),
     /// A list.
     List(&'static Resource),
+    /// A table of a resource, as CSV.
+    Csv(&'static Resource),
+}
+
+impl Answers {
+    /// What it is one of, a list of or a table of.
+    pub fn resource(self) -> &'static Resource {
+        match self {
+            Self::One(resource) | Self::List(resource) | Self::Csv(resource) => resource,
+        }
+    }
 }
 
 impl Operation {
@@ -98,6 +111,7 @@ fn one<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Opera
 pub fn operations() -> Vec<Operation> {
     let mut operations = settlements_and_files();
     operations.extend(batches());
+    operations.push(errors());
     operations.extend(references());
     operations.extend(sellers());
     operations.extend(reports_and_messages());
@@ -168,6 +182,18 @@ fn batches() -> Vec<Operation> {
              {batch_detail_log_id}",
         ),
     ]
+}
+
+fn errors() -> Operation {
+    Operation {
+        name: "Download file batch with errors CSV",
+        method: Method::GET,
+        path: "/v1/files/{file_id}/batches/{batch_id}/errors",
+        permission: BatchesRead::PERMISSION,
+        takes: Takes::Lines,
+        answers: Answers::Csv(Details::RESOURCE),
+        route: get(mending::download),
+    }
 }
 
 fn references() -> Vec<Operation> {

@@ -170,7 +170,7 @@ fn next_link<R>(uri: &Uri, query: &Query, answer: &Answer<R>) -> Option<HeaderVa
     HeaderValue::from_str(&link).ok()
 }
 
-fn refused(problems: Vec<Problem>) -> ApiError {
+pub(crate) fn refused(problems: Vec<Problem>) -> ApiError {
     let error = |problem: Problem| {
         let path = match problem.parameter.as_str() {
             "" => "/query".to_owned(),
@@ -181,7 +181,7 @@ fn refused(problems: Vec<Problem>) -> ApiError {
     ApiError::InvalidParameter(problems.into_iter().map(error).collect())
 }
 
-fn unanswered(error: QueryError) -> ApiError {
+pub(crate) fn unanswered(error: QueryError) -> ApiError {
     let narrow = |narrower: &[&str]| format!("narrow it by {}", narrower.join(", or by "));
     let (path, message) = match error {
         QueryError::TooWide { rows_max, narrower } => (

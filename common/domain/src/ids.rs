@@ -66,6 +66,11 @@ macro_rules! number {
         pub struct $name($inner);
 
         impl $name {
+            /// The first.
+            pub const FIRST: Self = Self($min);
+            /// The last.
+            pub const LAST: Self = Self($max as $inner);
+
             /// Takes the number when it lies within the bounds above.
             pub fn new(value: u32) -> Result<Self, IdError> {
                 let out = || IdError::OutOfRange { what: $what, min: $min, max: u32::from($max) };

@@ -58,7 +58,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(parameter: &str, message: impl Into<String>) -> Self {
+    /// A problem with a parameter, whose name is shortened when it is long.
+    pub fn new(parameter: &str, message: impl Into<String>) -> Self {
         Self {
             parameter: parameter.chars().take(NAME_CHARS_SHOWN).collect(),
             message: message.into(),

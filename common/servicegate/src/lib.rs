@@ -19,6 +19,7 @@
 //! the [`Limits`].
 
 mod capture;
+mod cells;
 mod chars;
 mod check;
 mod element;
@@ -42,6 +43,7 @@ mod values;
 mod window;
 mod writer;
 
+pub use cells::{Column, cells_of};
 pub use check::{BatchReport, CheckReport, PROBLEMS_KEPT_MAX, RecordReport, check};
 pub use element::{Child, Element, METADATA_ITEMS_MAX, NAMESPACE, Occurs, VERSION};
 pub use encoding::Encoding;

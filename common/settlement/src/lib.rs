@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | [`upload`] | read a file whole; only a sound one is split and put on the queue |
 //! | [`process`] | send details to 3Rivers and record what came of it, never twice |
+//! | [`mend`] | give the details in error out as a table |
 //! | [`sweep`] | find what nothing is working on, and wake it |
 //!
 //! A use case takes its collaborators as arguments and returns a value or a typed error. Everything
 //! it does can be interrupted at any point and begun again: what is done is seen from the tables.
 
 pub mod credentials;
+pub mod mend;
 pub mod process;
 pub mod sweep;
 mod time_limit;

@@ -97,10 +97,7 @@ fn operation_id(operation: &Operation) -> String {
 
 /// What an operation is listed under: the part of its path that says what it is about.
 fn tag(operation: &Operation) -> &'static str {
-    let resource = match operation.answers {
-        Answers::One(resource) | Answers::List(resource) => resource,
-    };
-    resource.name
+    operation.answers.resource().name
 }
 
 fn described(operation: &Operation) -> Value {
@@ -134,6 +131,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         Takes::Fields(resource) => parameters.push(fields(resource)),
         Takes::Query(resource) => parameters.extend(query(resource)),
         Takes::SettlementFile => parameters.extend(schemas::settlement_headers()),
+        Takes::Lines => parameters.extend(schemas::lines()),
     }
     parameters
 }
@@ -205,6 +203,11 @@ fn query(resource: &Resource) -> Vec<Value> {
 fn responses(operation: &Operation) -> Value {
     let content = |schema: Value| json!({ "application/json": { "schema": schema } });
     let ok = match operation.answers {
+        Answers::Csv(_) => json!({
+            "description": "The table: its columns, then a row a detail in error.",
+            "headers": schemas::correlation_header(),
+            "content": { "text/csv": { "schema": { "type": "string" } } },
+        }),
         Answers::One(resource) => json!({
             "description": format!("The {}.", resource.name),
             "headers": schemas::correlation_header(),

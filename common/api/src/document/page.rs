@@ -27,7 +27,7 @@ pub(super) fn html() -> String {
     html.push_str("<h2 id=\"resources\">Resources</h2>");
     let mut shown: Vec<&str> = Vec::new();
     for operation in &operations {
-        let (Answers::One(resource) | Answers::List(resource)) = operation.answers;
+        let resource = operation.answers.resource();
         if !shown.contains(&resource.name) {
             shown.push(resource.name);
             fields(&mut html, resource);
@@ -79,10 +79,11 @@ fn about(html: &mut String) {
 }
 
 fn section(html: &mut String, operation: &Operation) {
-    let (Answers::One(resource) | Answers::List(resource)) = operation.answers;
+    let resource = operation.answers.resource();
     let many = match operation.answers {
         Answers::One(_) => "one",
         Answers::List(_) => "a list of",
+        Answers::Csv(_) => "a table, as CSV, of",
     };
     let _ = write!(
         html,
@@ -98,6 +99,9 @@ fn section(html: &mut String, operation: &Operation) {
     );
     match operation.takes {
         Takes::Query(resource) => filters(html, resource),
+        Takes::Lines => {
+            html.push_str("<p>Takes <code>from_line</code> and <code>to_line</code>.</p>");
+        }
         Takes::Fields(_) => html.push_str("<p>Takes <code>fields</code>.</p>"),
         Takes::SettlementFile => html.push_str(
             "<p>Takes an XML file of at most 4 MiB, <code>X-File-Name</code> and \

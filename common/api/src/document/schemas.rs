@@ -1,9 +1,10 @@
 //! The parts of the document: resources, parameters, errors.
 
 use serde_json::{Map, Value, json};
+use weir_domain::LINE_MAX;
 use weir_query::{Kind, Operator, Parameter, Resource, Rule, VALUES_MAX};
 
-use crate::operations::{Answers, operations};
+use crate::operations::operations;
 
 /// A moment as answers show it and queries take it.
 const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$";
@@ -25,7 +26,7 @@ pub(super) fn reference(resource: &Resource) -> Value {
 pub(super) fn all() -> Value {
     let mut schemas = Map::new();
     for operation in operations() {
-        let (Answers::One(resource) | Answers::List(resource)) = operation.answers;
+        let resource = operation.answers.resource();
         schemas
             .entry(key(resource))
             .or_insert_with(|| object(resource));
@@ -252,6 +253,21 @@ pub(super) fn list_headers() -> Value {
             "schema": { "type": "integer" },
         },
     })
+}
+
+pub(super) fn lines() -> [Value; 2] {
+    let line = |name, words| {
+        json!({
+            "name": name,
+            "in": "query",
+            "description": words,
+            "schema": { "type": "integer", "minimum": 1, "maximum": LINE_MAX },
+        })
+    };
+    [
+        line("from_line", "The first line that is looked at."),
+        line("to_line", "The last line that is looked at."),
+    ]
 }
 
 pub(super) fn settlement_headers() -> Vec<Value> {

@@ -1,0 +1,133 @@
+//! `GET …/errors`: the details of a batch that are in error, as CSV.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Uri, header};
+use weir_domain::LineNumber;
+use weir_query::{BatchRow, Batches, Listed, Problem, Row, Value};
+use weir_settlement::mend::{MendError, errors_csv};
+
+use crate::auth::Allowed;
+use crate::auth::permission::BatchesRead;
+use crate::list::ESCAPED_BYTES_MAX;
+use crate::path::PathIds;
+use crate::resources::{refused, unanswered};
+use crate::{Api, ApiError, ValidationError};
+
+/// The parameters that bound the lines.
+const BOUNDS: [&str; 2] = ["from_line", "to_line"];
+
+/// The table of a batch, or of some of its lines.
+pub(crate) async fn download(
+    State(api): State<Api>,
+    allowed: Allowed<BatchesRead>,
+    PathIds(path): PathIds,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let (from, to) = bounds(uri.query().unwrap_or_default()).map_err(refused)?;
+    let ask = api.ask(allowed.scope);
+    let missing = || ApiError::no_such(Batches::RESOURCE.name);
+    let Some(((_, id), above)) = path.split_last() else {
+        return Err(missing());
+    };
+    let row = Batches::get(&ask, *id).await.map_err(unanswered)?;
+    let is_of_path = |row: &BatchRow| {
+        above
+            .iter()
+            .all(|(name, id)| row.value(name) == Value::Id(*id))
+    };
+    let BatchRow(batch) = row.filter(is_of_path).ok_or_else(missing)?;
+    let table = errors_csv(&ask.store, &batch, from, to, ESCAPED_BYTES_MAX);
+    let table = table.await.map_err(no_table)?;
+    let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+    let name = format!("attachment; filename=\"errors-{}.csv\"", batch.id);
+    let name = HeaderValue::from_str(&name).map_err(|_| ApiError::Internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, csv),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, table).into_response())
+}
+
+/// The first and the last line that are asked for; all, unless said otherwise.
+fn bounds(query: &str) -> Result<(LineNumber, LineNumber), Vec<Problem>> {
+    let mut bounds = [LineNumber::FIRST, LineNumber::LAST];
+    let mut seen = Vec::new();
+    let mut problems = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let place = BOUNDS.iter().position(|known| *known == name);
+        let line = Some(value)
+            .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|value| LineNumber::new(value.parse().ok()?).ok());
+        let is_again = seen.contains(&name);
+        seen.push(name);
+        let message = match (place.and_then(|place| bounds.get_mut(place)), line) {
+            (None, _) => format!(
+                "is not a parameter of this operation; it takes {}",
+                BOUNDS.join(", ")
+            ),
+            (Some(_), _) if is_again => "must be given once".to_owned(),
+            (Some(bound), Some(line)) => {
+                *bound = line;
+                continue;
+            }
+            (Some(_), None) => format!("must be a line from 1 to {}", LineNumber::LAST),
+        };
+        problems.push(Problem::new(name, message));
+    }
+    let [from, to] = bounds;
+    if problems.is_empty() {
+        Ok((from, to))
+    } else {
+        Err(problems)
+    }
+}
+
+fn no_table(error: MendError) -> ApiError {
+    match error {
+        MendError::TooLarge { fits_to } => {
+            let message = match fits_to {
+                Some(line) => format!(
+                    "the table would be larger than an answer can be: ask for it in parts, the \
+                     first with to_line={line}"
+                ),
+                None => "the first row is by itself larger than an answer can be".to_owned(),
+            };
+            ApiError::InvalidParameter(vec![ValidationError::new("/query/to_line", message)])
+        }
+        MendError::Store(error) => error.into(),
+        MendError::Row(error) => {
+            tracing::error!(%error, "a table cannot be written");
+            ApiError::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_are_bounded_by_two_parameters() {
+        let line = |number| LineNumber::new(number).unwrap();
+        assert_eq!(bounds(""), Ok((LineNumber::FIRST, LineNumber::LAST)));
+        assert_eq!(bounds("to_line=9&from_line=2"), Ok((line(2), line(9))));
+        assert_eq!(
+            bounds("to_line=1000000"),
+            Ok((LineNumber::FIRST, line(1_000_000)))
+        );
+        for query in [
+            "to_line=0",
+            "to_line=1000001",
+            "from_line=",
+            "from_line=%31",
+            "from_line=+1",
+        ] {
+            assert!(bounds(query).is_err(), "{query}");
+        }
+        let problems = bounds("line=1&to_line=1&to_line=2&from_line=x").unwrap_err();
+        let names: Vec<_> = problems.iter().map(|one| one.parameter.as_str()).collect();
+        assert_eq!(names, ["line", "to_line", "from_line"]);
+    }
+}
