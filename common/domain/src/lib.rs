@@ -27,7 +27,10 @@ pub use ids::{
     ReportScheduleId, SellerContactId, SellerId,
 };
 pub use permission::Permission;
-pub use reference::{MessageStatus, ProgramStatus, ReportScope, ScheduleFrequency, WeekDay};
+pub use reference::{
+    EmailAddress, EmailError, MessageStatus, ProgramStatus, ReportScope, ScheduleFrequency,
+    ScheduleZone, WeekDay, ZoneError,
+};
 pub use request::{
     CONTROL_LINE_SKU, ChargeBody, MetadataEntry, RefundBody, RequestError, RequestLine,
     TransactionRequest,

@@ -1,4 +1,7 @@
-//! The closed lists of reference data: where a program or a message stands, when a report is due.
+//! What reference data is made of: closed lists, e-mail addresses, time zones.
+
+mod email;
+mod zone;
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::UnknownName;
 use crate::status::names;
+pub use email::{EmailAddress, EmailError};
+pub use zone::{ScheduleZone, ZoneError};
 
 names!(
     /// Where a program stands.
