@@ -344,6 +344,22 @@ uuid_type!(
     MessageId, "message", |_| true
 );
 
+impl MessageId {
+    /// The id of the message that a sender (such as `sns`) calls so: a UUID of version 8.
+    pub fn of_delivery(sender: &str, id: &str) -> Self {
+        let hash = Sha256::new()
+            .chain_update(sender)
+            .chain_update([0])
+            .chain_update(id)
+            .finalize();
+        let mut head = [0; 16];
+        for (to, from) in head.iter_mut().zip(hash) {
+            *to = from;
+        }
+        Self(uuid::Builder::from_custom_bytes(head).into_uuid())
+    }
+}
+
 impl FileId {
     /// The id of the file that an object holds.
     pub fn of_object(object: &ObjectIdentity) -> Self {

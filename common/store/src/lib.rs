@@ -50,7 +50,8 @@ pub use objects::ObjectReader;
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
 pub use queues::{DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{
-    Client, Customer, Program, ReferenceKind, ReportSchedule, Seller, SellerContact,
+    Changed, Client, Customer, Program, Reference, ReferenceChange, ReferenceKind, ReportSchedule,
+    Seller, SellerContact,
 };
 pub use tables::{Index, Key, KeyKind, TABLES, Table};
 pub use write::PutBuffer;

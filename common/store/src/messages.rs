@@ -350,10 +350,7 @@ impl Store {
             .message_body(&message.body)
             .set_message_group_id(message.group_id.clone())
             .message_attributes("replay_of", attribute(message.id.to_string())?)
-            .message_attributes(
-                "correlation_id",
-                attribute(message.correlation_id.clone())?,
-            )
+            .message_attributes("correlation_id", attribute(message.correlation_id.clone())?)
             .send()
             .await
             .map_err(sorted(OPERATION))?;

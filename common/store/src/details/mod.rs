@@ -21,6 +21,7 @@ mod read;
 mod record;
 
 pub use model::{Call, Detail, Event, Payload};
+pub(crate) use record::transaction_error;
 pub use record::{Lease, LeaseOutcome, LeaseState, Outcome};
 
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -1,9 +1,10 @@
 //! Reference data: clients, programs, sellers, customers, seller contacts, report schedules.
 //!
 //! One table holds them all, under `<kind>#<id>`, and besides, under `alternate-seller#…`, the ways to
-//! sellers from the ids that their clients have given them. A write replaces whatever is there: which
-//! of two writes is the newer one is for the caller to know.
+//! sellers from the ids that their clients have given them. A `put_…` replaces whatever is there;
+//! [`Store::change_reference`] keeps whatever is newer, and leaves a tombstone of what it deletes.
 
+mod change;
 mod model;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use weir_domain::{
     AlternateSellerId, ClientId, CustomerId, ProgramId, ReportScheduleId, SellerContactId, SellerId,
 };
 
+pub use change::{Changed, Reference, ReferenceChange};
 pub use model::{Client, Customer, Program, ReportSchedule, Seller, SellerContact};
 
 use crate::error::sorted;
@@ -65,6 +67,11 @@ impl fmt::Display for ReferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Whether an item is the tombstone of what was deleted.
+fn is_deleted(item: &Item) -> bool {
+    item.get("deleted").and_then(|value| value.as_bool().ok()) == Some(&true)
 }
 
 fn alternate_key(program: ProgramId, alternate: &AlternateSellerId) -> String {
@@ -181,7 +188,8 @@ impl Store {
 
     async fn resource<R: Resource>(&self, id: Uuid) -> Result<Option<R>, StoreError> {
         let item = self.get_reference(&R::KIND.key(id)).await?;
-        item.as_ref().map(resource_from_item).transpose()
+        let alive = item.filter(|item| !is_deleted(item));
+        alive.as_ref().map(resource_from_item).transpose()
     }
 
     async fn resources<I, R>(&self, ids: &[I], id_of: fn(&R) -> I) -> Result<Vec<R>, StoreError>
@@ -191,7 +199,11 @@ impl Store {
     {
         let keys = keys_of(ids, |id| R::KIND.key(id.into()));
         let items = self.items_by_key(&REFERENCE, READ, keys).await?;
-        let found: Result<Vec<R>, StoreError> = items.iter().map(resource_from_item).collect();
+        let found: Result<Vec<R>, StoreError> = items
+            .iter()
+            .filter(|item| !is_deleted(item))
+            .map(resource_from_item)
+            .collect();
         Ok(in_order_of(ids, id_of, found?))
     }
 
