@@ -28,10 +28,6 @@ pub(crate) fn uuid(value: impl Into<Uuid>) -> AttributeValue {
     bytes(value.into().as_bytes().to_vec())
 }
 
-pub(crate) fn flag(value: bool) -> AttributeValue {
-    AttributeValue::Bool(value)
-}
-
 /// A list of texts.
 pub(crate) fn texts(values: &[String]) -> AttributeValue {
     AttributeValue::L(values.iter().map(text).collect())

@@ -104,7 +104,7 @@ pub(crate) const REFERENCE: Table = Table {
     partition: ("id", Text),
     sort: None,
     indexes: &[BY_KIND, BY_PARENT],
-    expires: None,
+    expires: Some("expires_at"),
 };
 pub(crate) const MESSAGES: Table = Table {
     name: "messages",

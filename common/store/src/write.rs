@@ -231,7 +231,7 @@ impl Store {
     }
 
     /// A jittered pause before another round; none before the first.
-    async fn pause_before(&self, round: u32) {
+    pub(crate) async fn pause_before(&self, round: u32) {
         if round > 0 {
             let most = Duration::from_millis(50)
                 .saturating_mul(1 << round)

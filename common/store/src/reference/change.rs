@@ -1,323 +1,98 @@
-//! Changes of reference data: one conditional transaction each.
+//! Changes that come with a time of their own, in any order.
 //!
-//! Whoever changes something has read it, as [`Kept`]. The change takes effect only if that is still
-//! what is there; otherwise it is a [`StoreError::Conflict`], upon which one reads and decides again.
-//! `changed_at` grows with every change, so it tells one state from the next. In the same transaction:
-//!
-//! - what it is to belong to is there ([`Parent`]), so nothing comes under what is being deleted;
-//! - the way to a seller from its alternate id moves along, and leads to one seller at most.
-//!
-//! What is deleted leaves a tombstone: an item that stands in no index and says when it was deleted,
-//! so that an older change that comes late cannot bring it back. It goes after [`TOMBSTONE_DAYS`].
+//! A change takes effect only when it is newer than what is there, tombstones included: whatever the
+//! order in which changes come, and however often, what is there in the end is the newest of each.
+//! What was made keeps the time at which it was made.
 
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{
-    ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem,
-};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use weir_domain::{AlternateSellerId, ProgramId, SellerId};
+use weir_domain::SellerId;
 
-use super::model::Resource;
-use super::{
-    Client, Customer, Program, ReferenceKind, ReportSchedule, Seller, SellerContact, alternate_key,
-    resource_from_item,
-};
-use crate::details::transaction_error;
+use super::{Kept, Parent, Reference, ReferenceKind, ReferenceWrite, Written};
 use crate::error::unavailable;
-use crate::item::{Item, Reader, Writer, number, text, time, uuid};
-use crate::tables::REFERENCE;
 use crate::{Store, StoreError};
 
-/// How long it is remembered that something was deleted: longer than any message is under way.
-pub const TOMBSTONE_DAYS: i64 = 90;
-/// What a tombstone has, and nothing else: when it goes, in seconds since 1970.
-const EXPIRES_AT: &str = "expires_at";
-/// When an item last changed, in milliseconds since 1970.
-const CHANGED_AT: &str = "changed_at";
-
-const CHANGE: &str = "change reference data";
-
-/// Reference data of any kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
-    /// A client.
-    Client(Client),
-    /// A program.
-    Program(Program),
-    /// A seller.
-    Seller(Seller),
-    /// A customer.
-    Customer(Customer),
-    /// A seller's contact.
-    SellerContact(SellerContact),
-    /// A report's schedule.
-    ReportSchedule(ReportSchedule),
-}
-
-/// What is kept under a kind and an id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// When it last changed.
-    pub changed_at: DateTime<Utc>,
-    /// What it is; `None` when it was deleted.
-    pub reference: Option<Reference>,
-}
-
-/// What must be there of that to which something is to belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parent {
-    /// Nothing is asked.
-    Any,
-    /// It must be there.
-    There(ReferenceKind, Uuid),
-    /// It must be there, or have been.
-    Known(ReferenceKind, Uuid),
-}
+/// How often a change is tried again that somebody else came before.
+const ATTEMPTS_MAX: u32 = 8;
 
 /// A change of reference data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferenceChange {
-    /// Of which kind.
-    pub kind: ReferenceKind,
-    /// Which one.
-    pub id: Uuid,
-    /// What was read; `None` when there was nothing, not even a tombstone.
-    pub over: Option<Kept>,
-    /// What is to be; `None` to delete it.
-    pub after: Option<Reference>,
-    /// When it changes: later than what was read.
-    pub changed_at: DateTime<Utc>,
-    /// What must be there meanwhile.
-    pub parent: Parent,
-    /// Who had the new alternate id of a seller when that was read. Only a way that leads to nobody any
-    /// more may be taken over.
-    pub way_of: Option<SellerId>,
+pub enum ReferenceChange {
+    /// It is to be so.
+    Put(Box<Reference>),
+    /// It is to be gone.
+    Delete(ReferenceKind, Uuid),
 }
 
-impl Reference {
-    /// Of which kind it is.
-    pub fn kind(&self) -> ReferenceKind {
-        match self {
-            Self::Client(_) => ReferenceKind::Client,
-            Self::Program(_) => ReferenceKind::Program,
-            Self::Seller(_) => ReferenceKind::Seller,
-            Self::Customer(_) => ReferenceKind::Customer,
-            Self::SellerContact(_) => ReferenceKind::SellerContact,
-            Self::ReportSchedule(_) => ReferenceKind::ReportSchedule,
-        }
-    }
-
-    /// Its id.
-    pub fn id(&self) -> Uuid {
-        match self {
-            Self::Client(it) => it.id.uuid(),
-            Self::Program(it) => it.id.uuid(),
-            Self::Seller(it) => it.id.uuid(),
-            Self::Customer(it) => it.id.uuid(),
-            Self::SellerContact(it) => it.id.uuid(),
-            Self::ReportSchedule(it) => it.id.uuid(),
-        }
-    }
-
-    fn to_item(&self) -> Item {
-        match self {
-            Self::Client(it) => it.to_item(),
-            Self::Program(it) => it.to_item(),
-            Self::Seller(it) => it.to_item(),
-            Self::Customer(it) => it.to_item(),
-            Self::SellerContact(it) => it.to_item(),
-            Self::ReportSchedule(it) => it.to_item(),
-        }
-    }
-
-    fn of(kind: ReferenceKind, item: &Item) -> Result<Self, StoreError> {
-        Ok(match kind {
-            ReferenceKind::Client => Self::Client(resource_from_item(item)?),
-            ReferenceKind::Program => Self::Program(resource_from_item(item)?),
-            ReferenceKind::Seller => Self::Seller(resource_from_item(item)?),
-            ReferenceKind::Customer => Self::Customer(resource_from_item(item)?),
-            ReferenceKind::SellerContact => Self::SellerContact(resource_from_item(item)?),
-            ReferenceKind::ReportSchedule => Self::ReportSchedule(resource_from_item(item)?),
-        })
-    }
-
-    /// What leads to it besides its id.
-    fn way(&self) -> Option<(ProgramId, &AlternateSellerId)> {
-        match self {
-            Self::Seller(seller) => {
-                let alternate = seller.alternate_seller_id.as_ref()?;
-                Some((seller.program_id, alternate))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether an item only says that something was deleted.
-pub(super) fn is_tombstone(item: &Item) -> bool {
-    item.contains_key(EXPIRES_AT)
-}
-
-/// An item that is written without having been read: it changed when it says it did.
-pub(super) fn with_changed_at(mut item: Item) -> Item {
-    if let Some(updated_at) = item.get("updated_at").cloned() {
-        item.insert(CHANGED_AT.to_owned(), updated_at);
-    }
-    item
-}
-
-fn incomplete(_: BuildError) -> StoreError {
-    unavailable(CHANGE, "an item is incomplete")
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It took effect.
+    Applied,
+    /// What is there is as new, or newer.
+    Older,
+    /// This other seller of the program has the alternate id, so nothing was changed.
+    AlternateIdTaken(SellerId),
 }
 
 impl ReferenceChange {
-    fn item(&self) -> Item {
-        match &self.after {
-            Some(reference) => {
-                let mut item = reference.to_item();
-                item.insert(CHANGED_AT.to_owned(), time(self.changed_at));
-                item
-            }
-            None => {
-                let expires_at = self.changed_at + TimeDelta::days(TOMBSTONE_DAYS);
-                Writer::default()
-                    .with("id", text(self.kind.key(self.id)))
-                    .with(CHANGED_AT, time(self.changed_at))
-                    .with(EXPIRES_AT, number(expires_at.timestamp()))
-                    .finish()
-            }
+    fn target(&self) -> (ReferenceKind, Uuid) {
+        match self {
+            Self::Put(reference) => (reference.kind(), reference.id()),
+            Self::Delete(kind, id) => (*kind, *id),
         }
     }
 
-    fn put(&self, table: &str) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder().table_name(table).set_item(Some(self.item()));
-        let put = match &self.over {
-            None => put.condition_expression("attribute_not_exists(id)"),
-            Some(kept) => put
-                .condition_expression("changed_at = :read")
-                .expression_attribute_values(":read", time(kept.changed_at)),
+    fn after(&self, over: Option<&Kept>) -> Option<Reference> {
+        let Self::Put(reference) = self else {
+            return None;
         };
-        let put = put.build().map_err(incomplete)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn parent_check(&self, table: &str) -> Result<Option<TransactWriteItem>, StoreError> {
-        let (kind, id, condition) = match self.parent {
-            Parent::Any => return Ok(None),
-            Parent::There(kind, id) => (
-                kind,
-                id,
-                "attribute_exists(id) AND attribute_not_exists(expires_at)",
-            ),
-            Parent::Known(kind, id) => (kind, id, "attribute_exists(id)"),
-        };
-        let check = ConditionCheck::builder()
-            .table_name(table)
-            .key("id", text(kind.key(id)))
-            .condition_expression(condition)
-            .build()
-            .map_err(incomplete)?;
-        let check = TransactWriteItem::builder().condition_check(check).build();
-        Ok(Some(check))
-    }
-
-    /// The old way is taken away, the new one made.
-    fn ways(&self, table: &str) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let before = self.over.as_ref().and_then(|kept| kept.reference.as_ref());
-        let before = before.and_then(Reference::way);
-        let after = self.after.as_ref().and_then(Reference::way);
-        let mut actions = Vec::new();
-        if let Some((program, alternate)) = before.filter(|_| before != after) {
-            let delete = Delete::builder()
-                .table_name(table)
-                .key("id", text(alternate_key(program, alternate)))
-                .condition_expression("attribute_not_exists(id) OR seller_id = :seller")
-                .expression_attribute_values(":seller", uuid(self.id))
-                .build()
-                .map_err(incomplete)?;
-            actions.push(TransactWriteItem::builder().delete(delete).build());
-        }
-        if let Some((program, alternate)) = after.filter(|_| before != after) {
-            let holder = self.way_of.map_or(self.id, Uuid::from);
-            let put = Put::builder()
-                .table_name(table)
-                .item("id", text(alternate_key(program, alternate)))
-                .item("seller_id", uuid(self.id))
-                .condition_expression("attribute_not_exists(id) OR seller_id = :holder")
-                .expression_attribute_values(":holder", uuid(holder))
-                .build()
-                .map_err(incomplete)?;
-            actions.push(TransactWriteItem::builder().put(put).build());
-        }
-        Ok(actions)
+        let before = over.and_then(|kept| kept.reference.as_ref());
+        let created_at = before.map(Reference::created_at);
+        Some(Reference::clone(reference).made_at(created_at.unwrap_or(reference.created_at())))
     }
 }
 
 impl Store {
-    /// What is kept under a kind and an id, strongly consistent; `None` when there is nothing, not
-    /// even a tombstone.
-    pub async fn kept_reference(
-        &self,
-        kind: ReferenceKind,
-        id: Uuid,
-    ) -> Result<Option<Kept>, StoreError> {
-        let key = kind.key(id);
-        let Some(item) = self.get_reference(&key).await? else {
-            return Ok(None);
-        };
-        let read = Reader::new(REFERENCE.name, key, &item);
-        let changed_at = match read.opt_time(CHANGED_AT)? {
-            Some(changed_at) => changed_at,
-            None => read.time("updated_at")?,
-        };
-        let reference = if is_tombstone(&item) {
-            None
-        } else {
-            Some(Reference::of(kind, &item)?)
-        };
-        Ok(Some(Kept {
-            changed_at,
-            reference,
-        }))
-    }
-
-    /// Where an alternate id leads: the seller that it was last given to, which may be gone or have
-    /// another one by now.
-    pub async fn way_of_alternate_id(
-        &self,
-        program: ProgramId,
-        alternate: &AlternateSellerId,
-    ) -> Result<Option<SellerId>, StoreError> {
-        let key = alternate_key(program, alternate);
-        let Some(item) = self.get_reference(&key).await? else {
-            return Ok(None);
-        };
-        Reader::new(REFERENCE.name, key, &item)
-            .id("seller_id")
-            .map(Some)
-    }
-
-    /// Makes a change, or none of it.
+    /// Makes a change that came to be at a time, unless what is there is as new.
     ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when what was read is not what is there any more, the parent is not
-    /// there, or somebody else has the alternate id: read again. [`StoreError::Unavailable`] also when
-    /// the same items are being changed at this moment.
-    pub async fn change_reference(&self, change: &ReferenceChange) -> Result<(), StoreError> {
-        let table = self.names.table(&REFERENCE);
-        let mut actions = vec![change.put(&table)?];
-        actions.extend(change.parent_check(&table)?);
-        actions.extend(change.ways(&table)?);
-        let answer = self
-            .dynamodb()
-            .transact_write_items()
-            .set_transact_items(Some(actions))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| transaction_error(CHANGE, error))?;
-        self.capacity.wrote(answer.consumed_capacity());
-        Ok(())
+    /// Nothing is asked of what it belongs to.
+    pub async fn change_reference(
+        &self,
+        change: &ReferenceChange,
+        changed_at: DateTime<Utc>,
+    ) -> Result<Changed, StoreError> {
+        let (kind, id) = change.target();
+        for attempt in 0..ATTEMPTS_MAX {
+            self.pause_before(attempt).await;
+            let over = self.kept_reference(kind, id).await?;
+            if over
+                .as_ref()
+                .is_some_and(|kept| kept.changed_at >= changed_at)
+            {
+                return Ok(Changed::Older);
+            }
+            let after = change.after(over.as_ref());
+            let write = ReferenceWrite {
+                kind,
+                id,
+                over,
+                after,
+                changed_at,
+                parent: Parent::Any,
+            };
+            match self.write_reference(&write).await {
+                Ok(Written::Done) => return Ok(Changed::Applied),
+                Ok(Written::AlternateIdTaken(seller)) => {
+                    return Ok(Changed::AlternateIdTaken(seller));
+                }
+                Err(error) if error.is_transient() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(unavailable(
+            "change reference data",
+            "others change it all the time",
+        ))
     }
 }

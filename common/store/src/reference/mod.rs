@@ -6,6 +6,7 @@
 
 mod change;
 mod model;
+mod write;
 
 use std::fmt;
 
@@ -15,8 +16,9 @@ use weir_domain::{
     AlternateSellerId, ClientId, CustomerId, ProgramId, ReportScheduleId, SellerContactId, SellerId,
 };
 
-pub use change::{Changed, Reference, ReferenceChange};
+pub use change::{Changed, ReferenceChange};
 pub use model::{Client, Customer, Program, ReportSchedule, Seller, SellerContact};
+pub use write::{Kept, Parent, Reference, ReferenceWrite, TOMBSTONE_DAYS, Written};
 
 use crate::error::sorted;
 use crate::get::{in_order_of, keys_of};
@@ -24,6 +26,7 @@ use crate::item::{Item, Reader, Writer, text, uuid};
 use crate::tables::REFERENCE;
 use crate::{Store, StoreError};
 use model::Resource;
+use write::{is_tombstone, with_changed_at};
 
 const READ: &str = "read reference data";
 
@@ -67,11 +70,6 @@ impl fmt::Display for ReferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// Whether an item is the tombstone of what was deleted.
-fn is_deleted(item: &Item) -> bool {
-    item.get("deleted").and_then(|value| value.as_bool().ok()) == Some(&true)
 }
 
 fn alternate_key(program: ProgramId, alternate: &AlternateSellerId) -> String {
@@ -188,7 +186,7 @@ impl Store {
 
     async fn resource<R: Resource>(&self, id: Uuid) -> Result<Option<R>, StoreError> {
         let item = self.get_reference(&R::KIND.key(id)).await?;
-        let alive = item.filter(|item| !is_deleted(item));
+        let alive = item.filter(|item| !is_tombstone(item));
         alive.as_ref().map(resource_from_item).transpose()
     }
 
@@ -201,7 +199,7 @@ impl Store {
         let items = self.items_by_key(&REFERENCE, READ, keys).await?;
         let found: Result<Vec<R>, StoreError> = items
             .iter()
-            .filter(|item| !is_deleted(item))
+            .filter(|item| !is_tombstone(item))
             .map(resource_from_item)
             .collect();
         Ok(in_order_of(ids, id_of, found?))
@@ -212,7 +210,7 @@ impl Store {
             .dynamodb()
             .put_item()
             .table_name(self.names.table(&REFERENCE))
-            .set_item(Some(item))
+            .set_item(Some(with_changed_at(item)))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await

@@ -1,0 +1,414 @@
+//! Writing reference data: one conditional transaction each.
+//!
+//! Whoever changes something has read it, as [`Kept`]. The write takes effect only if that is still
+//! what is there; otherwise it is a [`StoreError::Conflict`], upon which one reads and decides again.
+//! `changed_at` grows with every write, so it tells one state from the next. In the same transaction:
+//!
+//! - what it is to belong to is there ([`Parent`]), so nothing comes under what is being deleted;
+//! - the way to a seller from its alternate id moves along, and leads to one seller at most.
+//!
+//! What is deleted leaves a tombstone: an item that stands in no index and says when it was deleted,
+//! so that an older change that comes late cannot bring it back. It goes after [`TOMBSTONE_DAYS`].
+
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{
+    ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+use weir_domain::{AlternateSellerId, ProgramId, SellerId};
+
+use super::model::Resource;
+use super::{
+    Client, Customer, Program, ReferenceKind, ReportSchedule, Seller, SellerContact, alternate_key,
+    resource_from_item,
+};
+use crate::details::transaction_error;
+use crate::error::unavailable;
+use crate::item::{Item, Reader, Writer, number, text, time, uuid};
+use crate::tables::REFERENCE;
+use crate::{Store, StoreError};
+
+/// How long it is remembered that something was deleted: longer than any message is under way.
+pub const TOMBSTONE_DAYS: i64 = 90;
+/// What a tombstone has, and nothing else: when it goes, in seconds since 1970.
+const EXPIRES_AT: &str = "expires_at";
+/// When an item last changed, in milliseconds since 1970.
+const CHANGED_AT: &str = "changed_at";
+
+const WRITE: &str = "write reference data";
+
+/// Reference data of any kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// A client.
+    Client(Client),
+    /// A program.
+    Program(Program),
+    /// A seller.
+    Seller(Seller),
+    /// A customer.
+    Customer(Customer),
+    /// A seller's contact.
+    SellerContact(SellerContact),
+    /// A report's schedule.
+    ReportSchedule(ReportSchedule),
+}
+
+/// What is kept under a kind and an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// When it last changed.
+    pub changed_at: DateTime<Utc>,
+    /// What it is; `None` when it was deleted.
+    pub reference: Option<Reference>,
+}
+
+/// What must be there of that to which something is to belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// Nothing is asked.
+    Any,
+    /// It must be there.
+    There(ReferenceKind, Uuid),
+    /// It must be there, or have been.
+    Known(ReferenceKind, Uuid),
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It took effect.
+    Done,
+    /// This other seller of the program has the alternate id, so nothing was written.
+    AlternateIdTaken(SellerId),
+}
+
+/// A write of reference data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceWrite {
+    /// Of which kind.
+    pub kind: ReferenceKind,
+    /// Which one.
+    pub id: Uuid,
+    /// What was read; `None` when there was nothing, not even a tombstone.
+    pub over: Option<Kept>,
+    /// What is to be; `None` to delete it.
+    pub after: Option<Reference>,
+    /// When it changes: later than what was read.
+    pub changed_at: DateTime<Utc>,
+    /// What must be there meanwhile.
+    pub parent: Parent,
+}
+
+/// What leads to a seller besides its id: its program, and its alternate id there.
+type Way<'a> = (ProgramId, &'a AlternateSellerId);
+
+/// What is to become of the way from an alternate id.
+#[derive(Debug)]
+struct WayChange {
+    key: String,
+    /// To whom it led when it was read.
+    led_to: Option<SellerId>,
+    /// Whether it is to lead to the seller that is written, or to go.
+    is_made: bool,
+}
+
+impl Reference {
+    /// Of which kind it is.
+    pub fn kind(&self) -> ReferenceKind {
+        match self {
+            Self::Client(_) => ReferenceKind::Client,
+            Self::Program(_) => ReferenceKind::Program,
+            Self::Seller(_) => ReferenceKind::Seller,
+            Self::Customer(_) => ReferenceKind::Customer,
+            Self::SellerContact(_) => ReferenceKind::SellerContact,
+            Self::ReportSchedule(_) => ReferenceKind::ReportSchedule,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Client(it) => it.id.uuid(),
+            Self::Program(it) => it.id.uuid(),
+            Self::Seller(it) => it.id.uuid(),
+            Self::Customer(it) => it.id.uuid(),
+            Self::SellerContact(it) => it.id.uuid(),
+            Self::ReportSchedule(it) => it.id.uuid(),
+        }
+    }
+
+    /// When it was made.
+    pub fn created_at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Client(it) => it.created_at,
+            Self::Program(it) => it.created_at,
+            Self::Seller(it) => it.created_at,
+            Self::Customer(it) => it.created_at,
+            Self::SellerContact(it) => it.created_at,
+            Self::ReportSchedule(it) => it.created_at,
+        }
+    }
+
+    /// The same, made at another time.
+    #[must_use]
+    pub fn made_at(mut self, at: DateTime<Utc>) -> Self {
+        match &mut self {
+            Self::Client(it) => it.created_at = at,
+            Self::Program(it) => it.created_at = at,
+            Self::Seller(it) => it.created_at = at,
+            Self::Customer(it) => it.created_at = at,
+            Self::SellerContact(it) => it.created_at = at,
+            Self::ReportSchedule(it) => it.created_at = at,
+        }
+        self
+    }
+
+    fn to_item(&self) -> Item {
+        match self {
+            Self::Client(it) => it.to_item(),
+            Self::Program(it) => it.to_item(),
+            Self::Seller(it) => it.to_item(),
+            Self::Customer(it) => it.to_item(),
+            Self::SellerContact(it) => it.to_item(),
+            Self::ReportSchedule(it) => it.to_item(),
+        }
+    }
+
+    fn of(kind: ReferenceKind, item: &Item) -> Result<Self, StoreError> {
+        Ok(match kind {
+            ReferenceKind::Client => Self::Client(resource_from_item(item)?),
+            ReferenceKind::Program => Self::Program(resource_from_item(item)?),
+            ReferenceKind::Seller => Self::Seller(resource_from_item(item)?),
+            ReferenceKind::Customer => Self::Customer(resource_from_item(item)?),
+            ReferenceKind::SellerContact => Self::SellerContact(resource_from_item(item)?),
+            ReferenceKind::ReportSchedule => Self::ReportSchedule(resource_from_item(item)?),
+        })
+    }
+
+    /// What leads to it besides its id.
+    fn way(&self) -> Option<Way<'_>> {
+        match self {
+            Self::Seller(seller) => {
+                let alternate = seller.alternate_seller_id.as_ref()?;
+                Some((seller.program_id, alternate))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether an item only says that something was deleted.
+pub(super) fn is_tombstone(item: &Item) -> bool {
+    item.contains_key(EXPIRES_AT)
+}
+
+/// An item that is written without having been read: it changed when it says it did.
+pub(super) fn with_changed_at(mut item: Item) -> Item {
+    if let Some(updated_at) = item.get("updated_at").cloned() {
+        item.insert(CHANGED_AT.to_owned(), updated_at);
+    }
+    item
+}
+
+fn incomplete(_: BuildError) -> StoreError {
+    unavailable(WRITE, "an item is incomplete")
+}
+
+impl ReferenceWrite {
+    fn item(&self) -> Item {
+        if let Some(reference) = &self.after {
+            let mut item = reference.to_item();
+            item.insert(CHANGED_AT.to_owned(), time(self.changed_at));
+            return item;
+        }
+        let expires_at = self.changed_at + TimeDelta::days(TOMBSTONE_DAYS);
+        Writer::default()
+            .with("id", text(self.kind.key(self.id)))
+            .with(CHANGED_AT, time(self.changed_at))
+            .with(EXPIRES_AT, number(expires_at.timestamp()))
+            .finish()
+    }
+
+    fn put(&self, table: &str) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(table).set_item(Some(self.item()));
+        let put = match &self.over {
+            None => put.condition_expression("attribute_not_exists(id)"),
+            Some(kept) => put
+                .condition_expression("changed_at = :read")
+                .expression_attribute_values(":read", time(kept.changed_at)),
+        };
+        let put = put.build().map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn parent_check(&self, table: &str) -> Result<Option<TransactWriteItem>, StoreError> {
+        let (kind, id, condition) = match self.parent {
+            Parent::Any => return Ok(None),
+            Parent::There(kind, id) => (
+                kind,
+                id,
+                "attribute_exists(id) AND attribute_not_exists(expires_at)",
+            ),
+            Parent::Known(kind, id) => (kind, id, "attribute_exists(id)"),
+        };
+        let check = ConditionCheck::builder()
+            .table_name(table)
+            .key("id", text(kind.key(id)))
+            .condition_expression(condition)
+            .build()
+            .map_err(incomplete)?;
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        Ok(Some(check))
+    }
+
+    /// The ways from the old and the new alternate id, where they differ.
+    fn ways(&self) -> [Option<Way<'_>>; 2] {
+        let before = self.over.as_ref().and_then(|kept| kept.reference.as_ref());
+        let before = before.and_then(Reference::way);
+        let after = self.after.as_ref().and_then(Reference::way);
+        let differ = before != after;
+        [before.filter(|_| differ), after.filter(|_| differ)]
+    }
+}
+
+impl WayChange {
+    fn action(&self, table: &str, seller: Uuid) -> Result<TransactWriteItem, StoreError> {
+        let (condition, led_to) = match self.led_to {
+            None => ("attribute_not_exists(id)", None),
+            Some(led_to) => (
+                "seller_id = :led_to",
+                Some([(":led_to".to_owned(), uuid(led_to))].into()),
+            ),
+        };
+        if self.is_made {
+            let put = Put::builder()
+                .table_name(table)
+                .item("id", text(&self.key))
+                .item("seller_id", uuid(seller))
+                .condition_expression(condition)
+                .set_expression_attribute_values(led_to)
+                .build()
+                .map_err(incomplete)?;
+            return Ok(TransactWriteItem::builder().put(put).build());
+        }
+        let delete = Delete::builder()
+            .table_name(table)
+            .key("id", text(&self.key))
+            .condition_expression(condition)
+            .set_expression_attribute_values(led_to)
+            .build()
+            .map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+}
+
+impl Store {
+    /// What is kept under a kind and an id, strongly consistent; `None` when there is nothing, not
+    /// even a tombstone.
+    pub async fn kept_reference(
+        &self,
+        kind: ReferenceKind,
+        id: Uuid,
+    ) -> Result<Option<Kept>, StoreError> {
+        let key = kind.key(id);
+        let Some(item) = self.get_reference(&key).await? else {
+            return Ok(None);
+        };
+        let read = Reader::new(REFERENCE.name, key, &item);
+        let changed_at = match read.opt_time(CHANGED_AT)? {
+            Some(changed_at) => changed_at,
+            None => read.time("updated_at")?,
+        };
+        let reference = if is_tombstone(&item) {
+            None
+        } else {
+            Some(Reference::of(kind, &item)?)
+        };
+        Ok(Some(Kept {
+            changed_at,
+            reference,
+        }))
+    }
+
+    /// Makes a write, or none of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when what was read is not what is there any more, or the parent is not
+    /// there: read again. [`StoreError::Unavailable`] also when the same items are being written at this
+    /// moment.
+    pub async fn write_reference(&self, write: &ReferenceWrite) -> Result<Written, StoreError> {
+        let table = self.names.table(&REFERENCE);
+        let mut actions = vec![write.put(&table)?];
+        actions.extend(write.parent_check(&table)?);
+        let [before, after] = write.ways();
+        if let Some((program, alternate)) = before {
+            let key = alternate_key(program, alternate);
+            let led_to = self.way_leads_to(&key).await?;
+            // Where it leads to another seller by now, it is that one's.
+            if led_to.map(Uuid::from) == Some(write.id) {
+                let way = WayChange {
+                    key,
+                    led_to,
+                    is_made: false,
+                };
+                actions.push(way.action(&table, write.id)?);
+            }
+        }
+        if let Some((program, alternate)) = after {
+            let key = alternate_key(program, alternate);
+            let led_to = self.way_leads_to(&key).await?;
+            let other = led_to.filter(|seller| seller.uuid() != write.id);
+            if let Some(other) = other
+                && self.has_alternate_id(other, (program, alternate)).await?
+            {
+                return Ok(Written::AlternateIdTaken(other));
+            }
+            let way = WayChange {
+                key,
+                led_to,
+                is_made: true,
+            };
+            actions.push(way.action(&table, write.id)?);
+        }
+        let answer = self
+            .dynamodb()
+            .transact_write_items()
+            .set_transact_items(Some(actions))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| transaction_error(WRITE, error))?;
+        self.capacity.wrote(answer.consumed_capacity());
+        Ok(Written::Done)
+    }
+
+    /// Whether there is, or was, something of a kind with an id.
+    pub async fn is_reference_known(
+        &self,
+        kind: ReferenceKind,
+        id: Uuid,
+    ) -> Result<bool, StoreError> {
+        Ok(self.get_reference(&kind.key(id)).await?.is_some())
+    }
+
+    /// Where the way from an alternate id leads: to the seller that it was last given to, which may be
+    /// gone or have another one by now.
+    async fn way_leads_to(&self, key: &str) -> Result<Option<SellerId>, StoreError> {
+        match self.get_reference(key).await? {
+            None => Ok(None),
+            Some(item) => Reader::new(REFERENCE.name, key, &item)
+                .id("seller_id")
+                .map(Some),
+        }
+    }
+
+    async fn has_alternate_id(&self, seller: SellerId, way: Way<'_>) -> Result<bool, StoreError> {
+        let kept = self
+            .kept_reference(ReferenceKind::Seller, seller.uuid())
+            .await?;
+        let reference = kept.and_then(|kept| kept.reference);
+        Ok(reference.as_ref().and_then(Reference::way) == Some(way))
+    }
+}
