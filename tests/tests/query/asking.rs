@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 use weir_api::Api;
 use weir_domain::Permission;
-use weir_query::Scope;
+use weir_query::{QueryLimits, Scope};
 use weir_runtime::{Metrics, Random};
 use weir_store::{ApiKeyHash, ApiKeyRecord};
 use weir_tests::parts::{Network, Parts};
@@ -79,6 +79,15 @@ pub(crate) fn small() -> &'static Asked {
 }
 
 impl Asked {
+    /// A world with files that have nothing in them, for a test's own.
+    pub(crate) fn bare() -> Self {
+        Self::start(Size {
+            files: 6,
+            batches_max: 0,
+            details_max: 0,
+        })
+    }
+
     fn start(size: Size) -> Self {
         let runtime = Runtime::new().unwrap();
         let (world, parts) = runtime.block_on(async {
@@ -89,15 +98,25 @@ impl Asked {
             let world = World::make(&parts.store, &random, now, size).await;
             (world, parts)
         });
-        let clock = parts.timeline.clock().clone();
-        let metrics = Metrics::discarded(clock.clone());
-        let api = Api::new(parts.store.clone(), clock, Random::seeded(8), metrics);
         Self {
             world,
+            router: api(&parts).router(),
             parts,
-            router: api.router(),
             runtime,
         }
+    }
+
+    /// The same with other limits of what one request may read.
+    pub(crate) fn get_within(&self, limits: QueryLimits, key: &str, target: &str) -> Answered {
+        let router = api(&self.parts).with_limits(limits).router();
+        let request = Request::get(target).header("Authorization", key);
+        let request = request.body(Body::empty()).unwrap();
+        self.runtime.block_on(answered(router, request))
+    }
+
+    /// Waits for something to be done to the world.
+    pub(crate) fn wait<T>(&self, doing: impl Future<Output = T>) -> T {
+        self.runtime.block_on(doing)
     }
 
     /// A key with some permissions and a scope.
@@ -136,17 +155,8 @@ impl Asked {
 
     /// What a request is answered.
     pub(crate) fn ask(&self, request: Request<Body>) -> Answered {
-        self.runtime.block_on(async {
-            let response = self.router.clone().oneshot(request).await.unwrap();
-            let (status, headers) = (response.status(), response.headers().clone());
-            let body = to_bytes(response.into_body(), 64 << 20).await.unwrap();
-            Answered {
-                status,
-                headers,
-                text: String::from_utf8_lossy(&body).into_owned(),
-                body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-            }
-        })
+        self.runtime
+            .block_on(answered(self.router.clone(), request))
     }
 
     /// What a target is answered with a key.
@@ -161,6 +171,18 @@ impl Asked {
         self.ask(request.body(Body::empty()).unwrap())
     }
 
+    /// What a target that is no JSON is answered.
+    pub(crate) fn text(&self, key: &str, target: &str) -> (StatusCode, HeaderMap, String) {
+        let request = Request::get(target).header("Authorization", key);
+        let request = request.body(Body::empty()).unwrap();
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await.unwrap();
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = to_bytes(response.into_body(), 64 << 20).await.unwrap();
+            (status, headers, String::from_utf8(body.to_vec()).unwrap())
+        })
+    }
+
     /// Every row of a list, page by page along its links.
     pub(crate) fn all(&self, key: &str, target: &str) -> Vec<Value> {
         let mut rows = Vec::new();
@@ -171,5 +193,23 @@ impl Asked {
             next = page.next();
         }
         rows
+    }
+}
+
+fn api(parts: &Parts) -> Api {
+    let clock = parts.timeline.clock().clone();
+    let metrics = Metrics::discarded(clock.clone());
+    Api::new(parts.store.clone(), clock, Random::seeded(8), metrics)
+}
+
+async fn answered(router: Router, request: Request<Body>) -> Answered {
+    let response = router.oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = to_bytes(response.into_body(), 64 << 20).await.unwrap();
+    Answered {
+        status,
+        headers,
+        text: String::from_utf8_lossy(&body).into_owned(),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }
 }

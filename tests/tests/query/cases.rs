@@ -40,16 +40,11 @@ pub(crate) fn cases(asked: &Asked) -> Vec<Case> {
         .collect()
 }
 
-fn resource_of(operation: &Operation) -> &'static Resource {
-    let resource = operation.answers.resource();
-    resource
-}
-
 /// The list of a resource under nothing else.
 fn everything(resource: &Resource) -> &'static str {
     let operations = operations();
     let is_it = |operation: &&Operation| {
-        resource_of(operation).name == resource.name
+        operation.answers.resource().name == resource.name
             && matches!(operation.answers, Answers::List(_))
             && operation.path_ids().next().is_none()
     };
@@ -69,7 +64,7 @@ fn rows_of(asked: &Asked, everything: &'static str) -> Vec<Value> {
 
 impl Case {
     fn of(asked: &Asked, operation: Operation) -> Self {
-        let resource = resource_of(&operation);
+        let resource = operation.answers.resource();
         let everything = everything(resource);
         let rows = rows_of(asked, everything);
         let names: Vec<_> = operation.path_ids().collect();
@@ -92,6 +87,11 @@ impl Case {
 
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.operation.answers, Answers::List(_))
+    }
+
+    /// Whether it answers rows as JSON, of which fields can be chosen.
+    pub(crate) fn has_fields(&self) -> bool {
+        matches!(self.operation.answers, Answers::One(_) | Answers::List(_))
     }
 
     /// The target with its own ids.

@@ -28,6 +28,9 @@ fn every_operation_answers_what_the_document_says() {
             case.operation.path,
             answered.text
         );
+        if !case.has_fields() {
+            continue;
+        }
         if case.is_list() {
             let listed = case.get(asked, "?page_size=250");
             assert!(listed.rows().contains(&case.row), "{}", case.operation.path);
@@ -62,7 +65,7 @@ fn case_row<'a>(case: &Case, answered: &'a Answered) -> &'a Value {
 #[test]
 fn fields_leaves_out_what_it_does_not_name() {
     let asked = small();
-    for case in cases(asked) {
+    for case in cases(asked).into_iter().filter(Case::has_fields) {
         let fields = case.resource.fields.iter().map(|field| vec![field.name]);
         let mut chosen: Vec<Vec<&str>> = fields.collect();
         if !case.ids.is_empty() {

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use weir_api::Answers;
 
 const CONTRACT: &str = include_str!("../../contract/batch-docs.json");
 
 /// Operations of the contract that there are not yet. The list may only shrink: one that exists, or
 /// that the contract does not have, fails the test.
-const MISSING: [&str; 33] = [
+const MISSING: [&str; 32] = [
     "DELETE /v1/clients/{client_id}",
     "DELETE /v1/clients/{client_id}/programs/{program_id}",
     "DELETE /v1/clients/{client_id}/programs/{program_id}/customers/{customer_id}",
@@ -17,7 +16,6 @@ const MISSING: [&str; 33] = [
     "DELETE /v1/clients/{client_id}/programs/{program_id}/sellers/{seller_id}",
     "DELETE /v1/clients/{client_id}/programs/{program_id}/sellers/{seller_id}/reportschedules/{report_schedule_id}",
     "GET /v1/batchreports",
-    "GET /v1/files/{file_id}/batches/{batch_id}/errors",
     "POST /v1/clients",
     "POST /v1/clients/{client_id}",
     "POST /v1/clients/{client_id}/programs",
@@ -234,7 +232,8 @@ fn statuses(document: &Value, operation: &Value, wanted: &Value, wrong: &mut Vec
     let is_settlement = operation.get("requestBody").is_some();
     for status in there.keys() {
         let is_ours = match status.as_str() {
-            "503" => true,
+            // The contract names no 200 where the answer is no JSON.
+            "200" | "503" => true,
             // A list under something that is not there.
             "404" => !parameters(operation, "path").is_empty(),
             "409" | "413" | "415" => is_settlement,

@@ -4,6 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::format_collect,
+    clippy::format_push_string,
     missing_docs,
     reason = "helpers fail the test that called them"
 )]
@@ -13,6 +15,8 @@ mod cases;
 mod contract;
 mod document;
 mod laws;
+mod mending;
 mod model;
 mod parameters;
+mod robust;
 mod schema;
