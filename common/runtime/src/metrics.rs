@@ -94,6 +94,12 @@ metrics! {
     BreakerOpen = "breaker_open", Count;
     /// Calls refused because of the credentials: every detail is affected.
     CredentialsRefused = "credentials_refused", Count;
+    /// Messages that brought reference data, or what was known already.
+    MessagesProcessed = "messages_processed", Count;
+    /// Messages that could not be applied.
+    MessagesFailed = "messages_failed", Count;
+    /// Messages that were set aside by their queues and kept.
+    DeadLetters = "dead_letters", Count;
     /// Records of a queue that were handed back to it.
     RecordsFailed = "records_failed", Count;
     /// Details, files and batches that nothing was working on and that were put on a queue again.

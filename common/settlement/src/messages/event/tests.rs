@@ -1,0 +1,200 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+const ID: &str = "0190a6a0-0000-7000-8000-000000000001";
+const CLIENT: &str = "0190a6a0-0000-7000-8000-00000000000c";
+const PROGRAM: &str = "0190a6a0-0000-7000-8000-0000000000aa";
+const SELLER: &str = "0190a6a0-0000-7000-8000-0000000000bb";
+const AT: &str = "2026-01-02T03:04:05.678Z";
+
+fn now() -> DateTime<Utc> {
+    "2026-01-03T00:00:00Z".parse().unwrap()
+}
+
+fn told(kind: &str, data: &Value) -> Result<Told, Vec<String>> {
+    let body = json!({"type": kind, "occurred_at": AT, "data": data});
+    read(&body.to_string(), now())
+}
+
+fn program() -> Value {
+    json!({
+        "id": ID, "client_id": CLIENT, "name": "Fleet", "status": "Active",
+        "reply_to_email": "a@example.com", "support_email": "пошта@укр.нет",
+        "sender_email": "c@example.com",
+    })
+}
+
+fn with(mut data: Value, name: &str, value: Value) -> Value {
+    data[name] = value;
+    data
+}
+
+#[test]
+fn each_kind_is_read_with_what_it_belongs_to() {
+    let seller = json!({"id": ID, "client_id": CLIENT, "program_id": PROGRAM, "name": "S",
+        "alternate_seller_id": "A-1", "status": "open"});
+    let customer = json!({"id": ID, "client_id": CLIENT, "program_id": PROGRAM});
+    let contact = json!({"id": ID, "client_id": CLIENT, "program_id": PROGRAM,
+        "seller_id": SELLER, "email": "a@example.com", "city": "Żary"});
+    for (kind, data, parent) in [
+        ("client", json!({"id": ID, "name": "C"}), None),
+        ("program", program(), Some((ReferenceKind::Client, CLIENT))),
+        ("seller", seller, Some((ReferenceKind::Program, PROGRAM))),
+        (
+            "customer",
+            customer,
+            Some((ReferenceKind::Program, PROGRAM)),
+        ),
+        (
+            "seller_contact",
+            contact,
+            Some((ReferenceKind::Seller, SELLER)),
+        ),
+    ] {
+        let parent = parent.map(|(kind, id)| (kind, id.parse::<Uuid>().unwrap()));
+        let created = told(&format!("{kind}.created"), &data).unwrap();
+        assert_eq!(created.parent, parent, "{kind}");
+        assert_eq!(created.occurred_at, AT.parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(told(&format!("{kind}.updated"), &data).unwrap(), created);
+        let deleted = told(&format!("{kind}.deleted"), &json!({"id": ID})).unwrap();
+        assert!(matches!(deleted.change, ReferenceChange::Delete(_, id) if id.to_string() == ID));
+        assert_eq!(deleted.parent, None);
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let data = json!({"id": "x", "name": "", "status": "Open", "reply_to_email": "a",
+        "support_email": 7});
+    let body = json!({"type": "program.updated", "occurred_at": "yesterday", "data": data});
+    let problems = read(&body.to_string(), now()).unwrap_err();
+    for place in [
+        "/occurred_at:",
+        "/data/id:",
+        "/data/client_id: is required",
+        "/data/name: must have 1 to 1024 characters, has 0",
+        "/data/status: must be one of Created, Active",
+        "/data/reply_to_email: must be an e-mail address",
+        "/data/support_email: must be a text",
+        "/data/sender_email: is required",
+    ] {
+        let count = problems
+            .iter()
+            .filter(|problem| problem.starts_with(place))
+            .count();
+        assert_eq!(count, 1, "{place} in {problems:?}");
+    }
+    assert_eq!(problems.len(), 8, "{problems:?}");
+}
+
+#[test]
+fn what_is_no_message_is_refused_in_words() {
+    for (body, why) in [
+        ("", "the message is not JSON"),
+        ("seller.updated", "the message is not JSON"),
+        ("[]", "the message must be an object"),
+        ("{}", "/type: is required"),
+        (r#"{"type":"seller.sold"}"#, "/type: must be one of client"),
+        (
+            r#"{"type":"order.created"}"#,
+            "/type: must be one of client",
+        ),
+        (r#"{"type":"client.created"}"#, "/occurred_at: is required"),
+        (
+            r#"{"type":"client.created","data":[]}"#,
+            "/occurred_at: is required",
+        ),
+    ] {
+        let problems = read(body, now()).unwrap_err();
+        assert!(problems[0].starts_with(why), "{body}: {problems:?}");
+    }
+}
+
+#[test]
+fn texts_are_taken_up_to_their_limit_in_characters() {
+    for (length, fits) in [
+        (0, false),
+        (1, true),
+        (1_023, true),
+        (1_024, true),
+        (1_025, false),
+    ] {
+        let data = json!({"id": ID, "name": "é".repeat(length)});
+        assert_eq!(told("client.created", &data).is_ok(), fits, "{length}");
+    }
+    // 64 before the `@`, and parts of at most 63 after it.
+    let address = |length: usize| {
+        let rest = length - 65;
+        let (a, b) = (rest.min(63), rest.saturating_sub(64));
+        format!(
+            "{}@{}.{}",
+            "a".repeat(64),
+            "b".repeat(a),
+            "c".repeat(b.min(63))
+        )
+    };
+    for (length, fits) in [(190, true), (192, true)] {
+        let data = with(program(), "sender_email", json!(address(length)));
+        assert_eq!(told("program.created", &data).is_ok(), fits, "{length}");
+    }
+    let long = format!(
+        "{}@{}.{}.com",
+        "a".repeat(64),
+        "b".repeat(63),
+        "c".repeat(67)
+    );
+    let data = with(program(), "sender_email", json!(long));
+    assert!(told("program.created", &data).is_err());
+}
+
+#[test]
+fn a_time_may_lie_a_day_ahead_of_the_clock_here_and_no_more() {
+    for (at, is_taken) in [
+        ("2026-01-03T23:59:59.999Z", true),
+        ("2026-01-04T00:00:00Z", true),
+        ("2026-01-04T00:00:00.001Z", false),
+        ("2026-01-04T02:00:00+02:00", true),
+        ("1970-01-01T00:00:00Z", true),
+        ("1969-12-31T23:59:59Z", false),
+        ("2026-01-02", false),
+    ] {
+        let data = json!({"id": ID, "name": "C"});
+        let body = json!({"type": "client.created", "occurred_at": at, "data": data});
+        assert_eq!(read(&body.to_string(), now()).is_ok(), is_taken, "{at}");
+    }
+}
+
+#[test]
+fn times_are_compared_as_they_are_kept_to_the_millisecond() {
+    let data = json!({"id": ID, "name": "C"});
+    let body = json!({"type": "client.created", "occurred_at": "2026-01-02T03:04:05.678999Z",
+        "data": data});
+    let told = read(&body.to_string(), now()).unwrap();
+    assert_eq!(told.occurred_at.timestamp_subsec_nanos(), 678_000_000);
+}
+
+#[test]
+fn members_that_are_not_known_are_ignored_and_missing_ones_removed() {
+    let data = json!({"id": ID, "client_id": CLIENT, "program_id": PROGRAM, "colour": "blue"});
+    let ReferenceChange::Put(reference) = told("customer.updated", &data).unwrap().change else {
+        panic!("a customer is to be put");
+    };
+    let Reference::Customer(customer) = *reference else {
+        panic!("a customer is told of");
+    };
+    assert_eq!(customer.name, None);
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_read_or_refused_with_a_reason(body in ".{0,200}", name in ".{0,20}") {
+        for body in [body, json!({"type": "client.created", "occurred_at": AT,
+            "data": {"id": ID, "name": name}}).to_string()]
+        {
+            if let Err(problems) = read(&body, now()) {
+                prop_assert!(!problems.is_empty());
+            }
+        }
+    }
+}

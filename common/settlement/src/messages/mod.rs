@@ -1,0 +1,151 @@
+//! Applies the messages that bring reference data.
+//!
+//! A message is kept first, then applied, then marked. Wherever that stops, it comes again and goes on:
+//! a message that is kept is the same one, a change that took effect is an older one the second time,
+//! and a mark says the same twice.
+//!
+//! - Messages may come in any order and any number of times; see [`weir_store::Changed`]. What is
+//!   older than what is known, or as old, changes nothing and counts as processed.
+//! - What belongs to something that is not known yet, neither as it is nor as deleted, is handed back to
+//!   the queue, as what it waits for may be on its way; so is a seller whose alternate id another one
+//!   still has. After some receives it fails.
+//! - A deletion takes effect even where something hangs on what is deleted. Upstream has decided it, and
+//!   a message that waits for others would make their order matter.
+//! - What cannot be understood fails at once with everything that is wrong with it, and never comes
+//!   again by itself. It can be replayed.
+
+mod delivery;
+mod event;
+mod replay;
+
+use weir_domain::MessageStatus;
+use weir_runtime::{Clock, Metric, Metrics, Reader};
+use weir_store::{Changed, Message, MessageMark, Store, StoreError};
+
+pub use delivery::Delivery;
+pub use replay::{ReplayError, replay};
+
+use event::Told;
+
+/// When a message gives up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// After so many receives a message fails whose parent is not known. To be less than what sends it
+    /// to the dead letters.
+    pub receives_max: u32,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self { receives_max: 4 }
+    }
+}
+
+impl SyncOptions {
+    /// Reads `WEIR_MESSAGES_RECEIVES_MAX` (4), optional.
+    pub fn read(reader: &mut Reader) -> Self {
+        let receives = reader.integer_in("WEIR_MESSAGES_RECEIVES_MAX", 4, 1..=1_000);
+        Self {
+            receives_max: u32::try_from(receives).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// The collaborators of applying messages.
+#[derive(Debug, Clone)]
+pub struct Synchronizer {
+    /// Tables and bucket.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Metrics,
+    /// When a message gives up.
+    pub options: SyncOptions,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synced {
+    /// It took effect.
+    Applied,
+    /// It is older than what is known, or has been dealt with before.
+    Unchanged,
+    /// It failed, and says why.
+    Failed,
+}
+
+/// Why a message is handed back to its queue.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SyncError {
+    /// What it needs may be on its way.
+    #[error("the message waits: {0}")]
+    Waits(String),
+    /// The tables or the bucket could not be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Synchronizer {
+    /// Keeps a message, applies and marks it. An error hands it back to its queue.
+    pub async fn sync(&self, delivery: &Delivery) -> Result<Synced, SyncError> {
+        let message = self
+            .store
+            .keep_message(&delivery.to_message(self.clock.now()))
+            .await?;
+        let is_replay = delivery.replay_of().is_some();
+        if message.status == MessageStatus::Processed && !is_replay {
+            return Ok(Synced::Unchanged);
+        }
+        let told = match event::read(&message.body, self.clock.now()) {
+            Ok(told) => told,
+            Err(problems) => return self.fail(&message, problems.join("; ")).await,
+        };
+        let applied = match self.apply(&told).await? {
+            Ok(applied) => applied,
+            Err(why) if delivery.receive_count < self.options.receives_max => {
+                return Err(SyncError::Waits(why));
+            }
+            Err(why) => {
+                let receives = delivery.receive_count;
+                let why = format!("{why}; it was received {receives} times");
+                return self.fail(&message, why).await;
+            }
+        };
+        let mark = MessageMark::Processed {
+            at: self.clock.now(),
+        };
+        self.store.mark_message(message.id, &mark).await?;
+        self.metrics.count(Metric::MessagesProcessed, 1);
+        Ok(applied)
+    }
+
+    /// Applies what a message tells; or says, in words, what it has to wait for.
+    async fn apply(&self, told: &Told) -> Result<Result<Synced, String>, StoreError> {
+        if let Some((kind, id)) = told.parent
+            && self.store.kept_reference(kind, id).await?.is_none()
+        {
+            return Ok(Err(format!("there is no {kind} {id} yet")));
+        }
+        let changed = self.store.change_reference(&told.change, told.occurred_at);
+        Ok(match changed.await? {
+            Changed::Applied => Ok(Synced::Applied),
+            Changed::Older => Ok(Synced::Unchanged),
+            Changed::AlternateIdTaken(seller) => Err(format!(
+                "/data/alternate_seller_id: the seller {seller} of the program has it"
+            )),
+        })
+    }
+
+    async fn fail(&self, message: &Message, why: String) -> Result<Synced, SyncError> {
+        tracing::error!(message_id = %message.id, "a message failed; its error log tells why");
+        let mark = MessageMark::Failed {
+            at: self.clock.now(),
+            error_log: why,
+            failure_count: message.failure_count.saturating_add(1),
+        };
+        self.store.mark_message(message.id, &mark).await?;
+        self.metrics.count(Metric::MessagesFailed, 1);
+        Ok(Synced::Failed)
+    }
+}
