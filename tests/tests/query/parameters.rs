@@ -308,7 +308,7 @@ fn what_is_no_parameter_is_refused_by_name() {
                 case.operation.path
             );
         }
-        if !case.is_list() {
+        if case.has_fields() && !case.is_list() {
             let answered = case.get(asked, "?page_size=1&id=x&fields=id");
             assert_eq!(places(&answered), ["/query/page_size", "/query/id"]);
         }
