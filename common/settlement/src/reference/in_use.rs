@@ -1,0 +1,116 @@
+//! What hangs on something.
+//!
+//! | on | hang |
+//! | --- | --- |
+//! | a client | programs |
+//! | a program | sellers, customers, report schedules, batches |
+//! | a seller | batches, report schedules |
+//!
+//! Asked of indexes, which may still name what has just been removed: whatever they name is read.
+
+use uuid::Uuid;
+use weir_domain::SellerId;
+use weir_store::{
+    BatchesOf, CreatedId, CreatedRange, Direction, Reference, ReferenceKind, ReferencesOf, Store,
+    StoreError,
+};
+
+/// Keys that are looked up together.
+const PAGE: u32 = 100;
+
+/// Whether anything can hang on such a thing.
+pub(super) fn can_be(kind: ReferenceKind) -> bool {
+    matches!(
+        kind,
+        ReferenceKind::Client | ReferenceKind::Program | ReferenceKind::Seller
+    )
+}
+
+/// What hangs on something, in the plural and in the order of the table above.
+pub(super) async fn by(
+    store: &Store,
+    reference: &Reference,
+) -> Result<Vec<&'static str>, StoreError> {
+    let mut found = Vec::new();
+    match reference {
+        Reference::Client(client) => {
+            if has(store, ReferenceKind::Program, client.id.uuid(), None).await? {
+                found.push("programs");
+            }
+        }
+        Reference::Program(program) => {
+            for (kind, name) in [
+                (ReferenceKind::Seller, "sellers"),
+                (ReferenceKind::Customer, "customers"),
+                (ReferenceKind::ReportSchedule, "report schedules"),
+            ] {
+                if has(store, kind, program.id.uuid(), None).await? {
+                    found.push(name);
+                }
+            }
+            if has_batches(store, BatchesOf::Program(program.id)).await? {
+                found.push("batches");
+            }
+        }
+        Reference::Seller(seller) => {
+            if has_batches(store, BatchesOf::Seller(seller.id)).await? {
+                found.push("batches");
+            }
+            let (kind, program) = (ReferenceKind::ReportSchedule, seller.program_id.uuid());
+            if has(store, kind, program, Some(seller.id)).await? {
+                found.push("report schedules");
+            }
+        }
+        Reference::Customer(_) | Reference::SellerContact(_) | Reference::ReportSchedule(_) => {}
+    }
+    Ok(found)
+}
+
+/// Whether there is anything of a kind under a parent; or only of one seller.
+async fn has(
+    store: &Store,
+    kind: ReferenceKind,
+    parent: Uuid,
+    seller: Option<SellerId>,
+) -> Result<bool, StoreError> {
+    let of = ReferencesOf {
+        kind,
+        parent: Some(parent),
+    };
+    let mut range = CreatedRange::ALL;
+    loop {
+        let keys = store
+            .reference_keys(of, range, Direction::Forward, PAGE)
+            .await?;
+        for key in &keys {
+            let kept = store.kept_reference(kind, key.id).await?;
+            let reference = kept.and_then(|kept| kept.reference);
+            let is_one = match (reference, seller) {
+                (Some(_), None) => true,
+                (Some(Reference::ReportSchedule(schedule)), Some(seller)) => {
+                    schedule.seller_id == Some(seller)
+                }
+                _ => false,
+            };
+            if is_one {
+                return Ok(true);
+            }
+        }
+        match following(&keys) {
+            Some(from) => range.from = from,
+            None => return Ok(false),
+        }
+    }
+}
+
+/// Batches are never removed, so their keys are enough.
+async fn has_batches(store: &Store, of: BatchesOf) -> Result<bool, StoreError> {
+    let (range, forward) = (CreatedRange::ALL, Direction::Forward);
+    Ok(!store.batch_keys(of, range, forward, 1).await?.is_empty())
+}
+
+/// Where to go on after a full page.
+fn following(keys: &[CreatedId]) -> Option<CreatedId> {
+    let is_full = keys.len() >= usize::try_from(PAGE).unwrap_or_default();
+    keys.last().filter(|_| is_full).map(|last| last.next())
+}
