@@ -119,6 +119,24 @@ impl Scene {
         answered.unwrap()
     }
 
+    async fn synchronize(&self, name: &str) -> Value {
+        let mut reader = self.reader();
+        let settings = weir_reference_sync::read(&mut reader);
+        reader.finish().unwrap();
+        let built = weir_reference_sync::build(settings, self.parts()).await;
+        let handled = weir_reference_sync::handle(&built.unwrap(), event(name), self.deadline());
+        handled.await.unwrap()
+    }
+
+    async fn set_aside(&self, name: &str) -> Value {
+        let mut reader = self.reader();
+        let settings = weir_dead_letter::read(&mut reader);
+        reader.finish().unwrap();
+        let built = weir_dead_letter::build(settings, self.parts()).await;
+        let handled = weir_dead_letter::handle(&built.unwrap(), event(name), self.deadline());
+        handled.await.unwrap()
+    }
+
     async fn process(&self, name: &str) -> Value {
         let mut reader = self.reader();
         let settings = weir_detail_processor::read(&mut reader);
@@ -161,6 +179,8 @@ async fn every_sample_event_is_taken_by_its_function() {
         scene.clock.sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(scene.process("sqs-details").await, nothing_failed());
+    assert_eq!(scene.set_aside("sqs-dead-letter").await, nothing_failed());
+    assert_eq!(scene.synchronize("sqs-reference").await, nothing_failed());
 
     let mut reader = scene.reader();
     let settings = weir_sweeper::read(&mut reader);
@@ -267,7 +287,9 @@ fn every_sample_event_is_tried() {
         "s3-test-event",
         "schedule",
         "sqs-continuation",
+        "sqs-dead-letter",
         "sqs-details",
+        "sqs-reference",
         "sqs-s3-put",
     ];
     let tried = tried.map(|name| format!("example-{name}.json"));

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use weir_domain::{FileId, ObjectIdentity};
-use weir_store::UploadContinuation;
+use weir_store::{MESSAGES_PREFIX, UploadContinuation};
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,8 @@ pub(crate) fn read(message: &Value) -> Result<Vec<Work>, EventError> {
                 .trim_start_matches("s3:")
                 .starts_with("ObjectCreated:")
         })
+        // Bodies of messages lie in the same bucket.
+        .filter(|record| !record.s3.object.key.starts_with(MESSAGES_PREFIX))
         .map(|record| {
             let S3Entity { bucket, object } = record.s3;
             let key = decode_key(&object.key)?;
@@ -176,6 +178,16 @@ mod tests {
             read(&object_event("ObjectRemoved:Delete", "k")),
             Ok(Vec::new())
         );
+    }
+
+    #[test]
+    fn the_body_of_a_message_is_no_settlement_file() {
+        let key = format!("{MESSAGES_PREFIX}0190a6a0-0000-8000-8000-000000000001");
+        let event = object_event("ObjectCreated:Put", &key);
+        assert_eq!(read(&event), Ok(Vec::new()));
+        let beside = "messages.xml";
+        let event = object_event("ObjectCreated:Put", beside);
+        assert_eq!(read(&event), Ok(object(beside)));
     }
 
     #[test]

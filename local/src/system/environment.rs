@@ -9,7 +9,7 @@ use crate::system::services::Services;
 use crate::system::{BUCKET, SystemError};
 
 /// The settings of the functions that may be set from outside: how long, how often, how many.
-pub const TUNABLE: [&str; 17] = [
+pub const TUNABLE: [&str; 18] = [
     "WEIR_ATTEMPTS_MAX",
     "WEIR_AWS_CONNECT_TIMEOUT",
     "WEIR_CALLS_MAX",
@@ -19,6 +19,7 @@ pub const TUNABLE: [&str; 17] = [
     "WEIR_KEY_VALID",
     "WEIR_LEASE",
     "WEIR_LOG",
+    "WEIR_MESSAGES_RECEIVES_MAX",
     "WEIR_QUERY_ROWS_MAX",
     "WEIR_RETRY_FIRST",
     "WEIR_RETRY_MAX",
@@ -70,6 +71,10 @@ pub(super) fn environment(
         own("WEIR_BUCKET", BUCKET),
         own("WEIR_UPLOADS_QUEUE_URL", &services.sqs.queue_url("uploads")),
         own("WEIR_DETAILS_QUEUE_URL", &services.sqs.queue_url("details")),
+        own(
+            "WEIR_MESSAGES_QUEUE_URL",
+            &services.sqs.queue_url("messages"),
+        ),
         own("WEIR_THREE_RIVERS_URL", &services.simulator.base_url()),
         own("WEIR_THREE_RIVERS_API_KEY", "local-three-rivers-key"),
     ]);
@@ -105,6 +110,7 @@ mod tests {
             "WEIR_THREE_RIVERS_API_KEYS",
             "WEIR_DETAILS_QUEUE_URL",
             "WEIR_UPLOADS_QUEUE_URL",
+            "WEIR_MESSAGES_QUEUE_URL",
             "WEIR_BUCKET",
             "WEIR_TABLE_PREFIX",
             "WEIR_API_AUTH",

@@ -26,6 +26,18 @@ const DETAILS: QueueSpec = QueueSpec {
     name: "details",
     timeout: Duration::from_secs(30),
 };
+/// The queue of the messages that bring reference data. What waits for another one comes again after
+/// six times this.
+const MESSAGES: QueueSpec = QueueSpec {
+    name: "messages",
+    timeout: Duration::from_secs(5),
+};
+/// The queues of the dead letters, which the queues above make.
+const DEAD: [QueueSpec; 3] = [
+    dead("uploads-dead"),
+    dead("details-dead"),
+    dead("messages-dead"),
+];
 /// How long the sweeper may run.
 const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
 /// Invocations of the processor at the same time.
@@ -36,10 +48,19 @@ const UPLOADERS: usize = 2;
 /// tables more often than this would slow down the rest.
 const EXPIRE_EVERY: Duration = Duration::from_hours(1);
 
+const fn dead(name: &'static str) -> QueueSpec {
+    QueueSpec {
+        name,
+        timeout: Duration::from_secs(10),
+    }
+}
+
 /// The functions, ready to be called.
 pub(super) struct Functions {
     upload: weir_settlement_upload::State,
     process: weir_detail_processor::State,
+    synchronize: weir_reference_sync::State,
+    dead_letter: weir_dead_letter::State,
     sweep: weir_sweeper::State,
     query: weir_query_api::State,
     action: weir_action_api::State,
@@ -49,7 +70,8 @@ pub(super) struct Functions {
 /// Makes the functions' queues.
 pub(super) async fn create_queues(sqs: &Client) -> Result<(), SystemError> {
     UPLOADS.create(sqs).await?;
-    DETAILS.create(sqs).await
+    DETAILS.create(sqs).await?;
+    MESSAGES.create(sqs).await
 }
 
 /// What a function is built from here. Its metrics go nowhere.
@@ -71,18 +93,24 @@ impl Functions {
         let mut reader = Reader::new(environment.iter().cloned());
         let upload = weir_settlement_upload::read(&mut reader);
         let process = weir_detail_processor::read(&mut reader);
+        let synchronize = weir_reference_sync::read(&mut reader);
+        let dead_letter = weir_dead_letter::read(&mut reader);
         let sweep = weir_sweeper::read(&mut reader);
         let query = weir_query_api::read(&mut reader);
         let action = weir_action_api::read(&mut reader);
         reader.finish()?;
         let upload = weir_settlement_upload::build(upload, parts(outside)).await;
         let process = weir_detail_processor::build(process, parts(outside)).await;
+        let synchronize = weir_reference_sync::build(synchronize, parts(outside)).await;
+        let dead_letter = weir_dead_letter::build(dead_letter, parts(outside)).await;
         let sweep = weir_sweeper::build(sweep, parts(outside)).await;
         let query = weir_query_api::build(query, parts(outside)).await;
         let action = weir_action_api::build(action, parts(outside)).await;
         Ok(Self {
             upload: upload.map_err(SystemError::Function)?,
             process: process.map_err(SystemError::Function)?,
+            synchronize: synchronize.map_err(SystemError::Function)?,
+            dead_letter: dead_letter.map_err(SystemError::Function)?,
             sweep: sweep.map_err(SystemError::Function)?,
             query: query.map_err(SystemError::Function)?,
             action: action.map_err(SystemError::Function)?,
@@ -130,6 +158,21 @@ impl Functions {
                 async move { weir_detail_processor::handle(&state, event, deadline).await }
             };
             tasks.spawn("the processor's trigger", pump(DETAILS).run(handler));
+        }
+        let state = self.synchronize;
+        let handler = move |event, deadline| {
+            let state = state.clone();
+            async move { weir_reference_sync::handle(&state, event, deadline).await }
+        };
+        let trigger = pump(MESSAGES).run(handler);
+        tasks.spawn("the trigger of reference data", trigger);
+        for queue in DEAD {
+            let state = self.dead_letter.clone();
+            let handler = move |event, deadline| {
+                let state = state.clone();
+                async move { weir_dead_letter::handle(&state, event, deadline).await }
+            };
+            tasks.spawn("the dead letters' trigger", pump(queue).run(handler));
         }
         let sweeping = sweep(self.sweep, self.clock.clone(), sweep_every);
         tasks.spawn("the sweeper's schedule", sweeping);
