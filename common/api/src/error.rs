@@ -36,6 +36,8 @@ pub enum ApiError {
     InvalidParameter(Vec<ValidationError>),
     /// 400: the body.
     InvalidData(String),
+    /// 400: the body breaks its schema, with every rule that it breaks.
+    BodyNotMatchingSchema(Vec<ValidationError>),
     /// 401: no key, or one that is not valid, and why.
     Unauthenticated(&'static str),
     /// 403: the key may not do this.
@@ -44,6 +46,8 @@ pub enum ApiError {
     NotFound(String),
     /// 405: the path takes other methods.
     MethodNotAllowed,
+    /// 409: it is at odds with what is there, and how.
+    Conflict(String),
     /// 413: the body is too large, and what to do instead.
     TooLarge(String),
     /// 415: the body is of another type than the operation takes.
@@ -85,11 +89,14 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidParameter(_) | Self::InvalidData(_) => StatusCode::BAD_REQUEST,
+            Self::InvalidParameter(_) | Self::InvalidData(_) | Self::BodyNotMatchingSchema(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Unauthorized(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -105,6 +112,11 @@ impl ApiError {
                 errors,
             ),
             Self::InvalidData(message) => ("invalid_data", message, Vec::new()),
+            Self::BodyNotMatchingSchema(errors) => (
+                "body_not_matching_json_schema",
+                "The body is not as it must be.".to_owned(),
+                errors,
+            ),
             Self::Unauthenticated(why) => ("unauthenticated", why.to_owned(), Vec::new()),
             Self::Unauthorized(why) => ("unauthorized", why, Vec::new()),
             Self::NotFound(what) => ("resource_not_found", what, Vec::new()),
@@ -113,6 +125,7 @@ impl ApiError {
                 "The path takes other methods: see the Allow header.".to_owned(),
                 Vec::new(),
             ),
+            Self::Conflict(how) => ("conflict", how, Vec::new()),
             Self::TooLarge(remedy) => ("payload_too_large", remedy, Vec::new()),
             Self::UnsupportedMediaType(takes) => {
                 ("unsupported_media_type", takes.to_owned(), Vec::new())

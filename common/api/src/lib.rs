@@ -9,6 +9,7 @@
 //! carries `X-Correlation-Id`, the caller's or a new one.
 
 mod auth;
+mod body;
 mod document;
 mod error;
 mod gateway;
@@ -16,6 +17,7 @@ mod list;
 mod mending;
 mod operations;
 mod path;
+mod references;
 mod resources;
 mod settlements;
 
@@ -42,6 +44,7 @@ pub use error::{ApiError, ValidationError};
 use gateway::AnswerWithin;
 pub use gateway::Gateway;
 pub use operations::{Answers, Operation, Takes, operations};
+pub use references::REFERENCE_BYTES_MAX;
 pub use settlements::BODY_BYTES_MAX;
 
 /// The header that carries a correlation id, both ways.

@@ -1,16 +1,19 @@
 //! The operations: one table that the routes, the permissions, the API document and the tests go by.
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use weir_domain::Permission;
 use weir_query::{
     Batches, Details, Files, History, Listed, Logs, Messages, References, Reports, Resource,
 };
+use weir_settlement::reference::{Body, BodySchema};
 use weir_store::{Client, Customer, Program, ReportSchedule, Seller, SellerContact};
 
 use crate::auth::permission::{
-    BatchesRead, FilesRead, MessagesRead, Permitted, ReferenceRead, ReportsRead, SettlementsWrite,
+    BatchesRead, FilesRead, MessagesRead, Permitted, ReferenceRead, ReferenceWrite, ReportsRead,
+    ReportsWrite, SettlementsWrite,
 };
+use crate::references::{self as changes, Changeable};
 use crate::{Api, mending, resources, settlements};
 
 /// Something that can be asked of the API.
@@ -42,6 +45,10 @@ pub enum Takes {
     SettlementFile,
     /// The first and the last line of a batch.
     Lines,
+    /// A body of JSON.
+    Body(&'static BodySchema),
+    /// Nothing.
+    Nothing,
 }
 
 /// What an operation answers when all is well.
@@ -53,13 +60,18 @@ pub enum Answers {
     List(&'static Resource),
     /// A table of a resource, as CSV.
     Csv(&'static Resource),
+    /// Nothing: the resource is gone.
+    Nothing(&'static Resource),
 }
 
 impl Answers {
-    /// What it is one of, a list of or a table of.
+    /// What it is one of, a list of or a table of, or what is gone.
     pub fn resource(self) -> &'static Resource {
         match self {
-            Self::One(resource) | Self::List(resource) | Self::Csv(resource) => resource,
+            Self::One(resource)
+            | Self::List(resource)
+            | Self::Csv(resource)
+            | Self::Nothing(resource) => resource,
         }
     }
 }
@@ -107,6 +119,46 @@ fn one<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Opera
     }
 }
 
+/// What a body of a kind holds: there is one of every kind that callers change.
+fn body<C: Changeable>() -> Takes {
+    Body::schema(C::KIND).map_or(Takes::Nothing, Takes::Body)
+}
+
+/// Creates one of a kind.
+fn create<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        name,
+        method: Method::POST,
+        path,
+        permission: P::PERMISSION,
+        takes: body::<C>(),
+        answers: Answers::One(C::RESOURCE),
+        route: post(changes::create::<C, P>),
+    }
+}
+
+/// Replaces one of a kind.
+fn replace<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        method: Method::PUT,
+        route: put(changes::replace::<C, P>),
+        ..create::<C, P>(name, path)
+    }
+}
+
+/// Deletes one of a kind.
+fn remove<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        name,
+        method: Method::DELETE,
+        path,
+        permission: P::PERMISSION,
+        takes: Takes::Nothing,
+        answers: Answers::Nothing(C::RESOURCE),
+        route: delete(changes::delete::<C, P>),
+    }
+}
+
 /// Every operation.
 pub fn operations() -> Vec<Operation> {
     let mut operations = settlements_and_files();
@@ -115,6 +167,9 @@ pub fn operations() -> Vec<Operation> {
     operations.extend(references());
     operations.extend(sellers());
     operations.extend(reports_and_messages());
+    operations.extend(changed_clients_and_programs());
+    operations.extend(changed_sellers_and_customers());
+    operations.extend(changed_schedules());
     operations
 }
 
@@ -286,5 +341,59 @@ fn reports_and_messages() -> Vec<Operation> {
         ),
         list::<Messages, MessagesRead>("Get SQS Message collection", "/v1/sqsmessages"),
         one::<Messages, MessagesRead>("Get SQS Message", "/v1/sqsmessages/{sqsmessage_id}"),
+    ]
+}
+
+fn changed_clients_and_programs() -> Vec<Operation> {
+    type May = ReferenceWrite;
+    let (clients, client) = ("/v1/clients", "/v1/clients/{client_id}");
+    let programs = "/v1/clients/{client_id}/programs";
+    let program = "/v1/clients/{client_id}/programs/{program_id}";
+    vec![
+        create::<Client, May>("Create client", clients),
+        create::<Client, May>("Create client with ID", client),
+        replace::<Client, May>("Update client", client),
+        remove::<Client, May>("Delete client", client),
+        create::<Program, May>("Create client program", programs),
+        create::<Program, May>("Create client program with ID", program),
+        replace::<Program, May>("Update client program", program),
+        remove::<Program, May>("Delete client program", program),
+    ]
+}
+
+fn changed_sellers_and_customers() -> Vec<Operation> {
+    type May = ReferenceWrite;
+    let sellers = "/v1/clients/{client_id}/programs/{program_id}/sellers";
+    let seller = "/v1/clients/{client_id}/programs/{program_id}/sellers/{seller_id}";
+    let customers = "/v1/clients/{client_id}/programs/{program_id}/customers";
+    let customer = "/v1/clients/{client_id}/programs/{program_id}/customers/{customer_id}";
+    vec![
+        create::<Seller, May>("Create client program seller", sellers),
+        create::<Seller, May>("Create client program seller with ID", seller),
+        replace::<Seller, May>("Update client program seller", seller),
+        remove::<Seller, May>("Delete client program seller", seller),
+        create::<Customer, May>("Create client program customer", customers),
+        create::<Customer, May>("Create client program customer with ID", customer),
+        replace::<Customer, May>("Update client program customer", customer),
+        remove::<Customer, May>("Delete client program customer", customer),
+    ]
+}
+
+fn changed_schedules() -> Vec<Operation> {
+    type May = ReportsWrite;
+    let of_program = "/v1/clients/{client_id}/programs/{program_id}/reportschedules";
+    let one_of_program =
+        "/v1/clients/{client_id}/programs/{program_id}/reportschedules/{report_schedule_id}";
+    let of_seller =
+        "/v1/clients/{client_id}/programs/{program_id}/sellers/{seller_id}/reportschedules";
+    let one_of_seller = "/v1/clients/{client_id}/programs/{program_id}/sellers/{seller_id}/\
+                         reportschedules/{report_schedule_id}";
+    vec![
+        create::<ReportSchedule, May>("Create client program report schedule", of_program),
+        replace::<ReportSchedule, May>("Update client program report", one_of_program),
+        remove::<ReportSchedule, May>("Delete client program report", one_of_program),
+        create::<ReportSchedule, May>("Create client program seller report schedule", of_seller),
+        replace::<ReportSchedule, May>("Update client program seller report", one_of_seller),
+        remove::<ReportSchedule, May>("Delete client program seller report", one_of_seller),
     ]
 }

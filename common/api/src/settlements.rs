@@ -4,12 +4,11 @@
 //! body: the same upload sent again is the same object and so the same file, as it then stands.
 //! Another body or name under the same `Idempotency-Key` is another upload.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Uri};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -20,7 +19,7 @@ use weir_store::ApiKeyHash;
 
 use crate::auth::Allowed;
 use crate::auth::permission::SettlementsWrite;
-use crate::{Api, ApiError, ValidationError};
+use crate::{Api, ApiError, body};
 
 /// The largest body: what surely fits a Lambda's payload.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -43,20 +42,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     let scope = upload_scope(&allowed.scope)?;
-    if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
-        let name: String = query
-            .split(['=', '&'])
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(100)
-            .collect();
-        let error = ValidationError::new(
-            format!("/query/{name}"),
-            "this operation takes no parameters",
-        );
-        return Err(ApiError::InvalidParameter(vec![error]));
-    }
+    body::check_no_query(&uri)?;
     check_type(&headers)?;
     let name = file_name(&headers)?;
     let idempotency_key = idempotency_key(&headers)?;
@@ -130,20 +116,9 @@ fn upload_scope(scope: &Scope) -> Result<UploadScope, ApiError> {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let sent = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = sent.split(';').next().unwrap_or_default().trim();
-    if ["application/xml", "text/xml"]
-        .iter()
-        .any(|xml| essence.eq_ignore_ascii_case(xml))
-    {
-        return Ok(());
-    }
-    Err(ApiError::UnsupportedMediaType(
-        "Send the file as application/xml or text/xml.",
-    ))
+    let types = ["application/xml", "text/xml"];
+    let remedy = "Send the file as application/xml or text/xml.";
+    body::check_type(headers, &types, remedy)
 }
 
 fn file_name(headers: &HeaderMap) -> Result<String, ApiError> {
@@ -175,30 +150,14 @@ async fn read_body(
     body: Body,
     scope: &UploadScope,
 ) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        ApiError::TooLarge(format!(
+    let remedy = || {
+        format!(
             "A body may have {BODY_BYTES_MAX} bytes. Put a larger file into the upload bucket, \
              under a key such as {}.",
             scope.key("settlement.xml")
-        ))
+        )
     };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
-        return Err(too_large());
-    }
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        let limit = std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if limit {
-            too_large()
-        } else {
-            ApiError::InvalidData(
-                "The body could not be read to its end: send it again.".to_owned(),
-            )
-        }
-    })?;
+    let body = body::read(headers, body, BODY_BYTES_MAX, remedy).await?;
     if body.is_empty() {
         return Err(ApiError::InvalidData(
             "The body is empty: send the file as the body.".to_owned(),
@@ -210,6 +169,7 @@ async fn read_body(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::CONTENT_TYPE;
 
     #[test]
     fn a_file_name_is_percent_decoded_or_refused() {

@@ -3,6 +3,7 @@
 //! Whatever the routes take and answer stands in [`crate::operations()`] and the resources' own
 //! descriptions, and the document is made of these; nothing is written twice.
 
+mod bodies;
 mod page;
 mod schemas;
 
@@ -109,8 +110,13 @@ fn described(operation: &Operation) -> Value {
         "parameters": parameters(operation),
         "responses": responses(operation),
     });
-    if let (Takes::SettlementFile, Some(described)) = (operation.takes, described.as_object_mut()) {
-        described.insert("requestBody".to_owned(), schemas::settlement_file());
+    let body = match operation.takes {
+        Takes::SettlementFile => Some(schemas::settlement_file()),
+        Takes::Body(schema) => Some(bodies::request(schema)),
+        _ => None,
+    };
+    if let (Some(body), Some(described)) = (body, described.as_object_mut()) {
+        described.insert("requestBody".to_owned(), body);
     }
     described
 }
@@ -132,6 +138,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         Takes::Query(resource) => parameters.extend(query(resource)),
         Takes::SettlementFile => parameters.extend(schemas::settlement_headers()),
         Takes::Lines => parameters.extend(schemas::lines()),
+        Takes::Body(_) | Takes::Nothing => {}
     }
     parameters
 }
@@ -203,6 +210,10 @@ fn query(resource: &Resource) -> Vec<Value> {
 fn responses(operation: &Operation) -> Value {
     let content = |schema: Value| json!({ "application/json": { "schema": schema } });
     let ok = match operation.answers {
+        Answers::Nothing(resource) => json!({
+            "description": format!("The {} is gone.", resource.name),
+            "headers": schemas::correlation_header(),
+        }),
         Answers::Csv(_) => json!({
             "description": "The table: its columns, then a row a detail in error.",
             "headers": schemas::correlation_header(),
@@ -228,8 +239,10 @@ fn responses(operation: &Operation) -> Value {
     if operation.path_ids().next().is_some() {
         statuses.push("404");
     }
-    if matches!(operation.takes, Takes::SettlementFile) {
-        statuses.extend(["409", "413", "415"]);
+    match (operation.takes, operation.answers) {
+        (Takes::SettlementFile | Takes::Body(_), _) => statuses.extend(["409", "413", "415"]),
+        (_, Answers::Nothing(_)) => statuses.push("409"),
+        _ => {}
     }
     if let Some(responses) = responses.as_object_mut() {
         for status in statuses {

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use weir_query::{Cost, Kind, Operator, Resource, Rule};
+use weir_settlement::reference::BodySchema;
 
-use super::{ABOUT, operation_id, tag};
+use super::{ABOUT, bodies, operation_id, tag};
 use crate::operations::{Answers, Operation, Takes, operations};
 
 const STYLE: &str = include_str!("page.css");
@@ -84,6 +85,7 @@ fn section(html: &mut String, operation: &Operation) {
         Answers::One(_) => "one",
         Answers::List(_) => "a list of",
         Answers::Csv(_) => "a table, as CSV, of",
+        Answers::Nothing(_) => "nothing, and there is no more of",
     };
     let _ = write!(
         html,
@@ -107,8 +109,29 @@ fn section(html: &mut String, operation: &Operation) {
             "<p>Takes an XML file of at most 4 MiB, <code>X-File-Name</code> and \
              <code>Idempotency-Key</code>.</p>",
         ),
+        Takes::Body(schema) => members(html, schema),
+        Takes::Nothing => {}
     }
     html.push_str("</section>");
+}
+
+fn members(html: &mut String, schema: &BodySchema) {
+    html.push_str("<p>Takes JSON:</p><table><tr><th>Member</th><th>Is</th><th>Means</th></tr>");
+    for member in schema.members {
+        let needed = if member.is_required {
+            ""
+        } else {
+            ", or is left out"
+        };
+        let _ = write!(
+            html,
+            "<tr><td><code>{}</code></td><td>{}{needed}</td><td>{}.</td></tr>",
+            member.name,
+            escaped(&bodies::words(member.rule)),
+            escaped(member.about),
+        );
+    }
+    html.push_str("</table>");
 }
 
 fn filters(html: &mut String, resource: &Resource) {
