@@ -197,12 +197,20 @@ async fn check_ways(store: &Store, batch: &Batch, details: &[Detail]) {
     let mut by_order = BTreeMap::new();
     for detail in details {
         if let Some(charge) = detail.charge_id {
-            let found = store.details_of_charge(charge).await.unwrap();
+            let found = store
+                .details_of_charge(charge, 10_000)
+                .await
+                .unwrap()
+                .unwrap();
             assert!(found.contains(&detail.id), "{detail:#?}");
         }
         if let (Some(number), Some(seller)) = (&detail.order_number, batch.seller_id) {
             if !by_order.contains_key(number) {
-                let found = store.details_of_order(seller, number).await.unwrap();
+                let found = store
+                    .details_of_order(seller, number, 10_000)
+                    .await
+                    .unwrap()
+                    .unwrap();
                 by_order.insert(number, found);
             }
             assert!(by_order[number].contains(&detail.id), "{detail:#?}");

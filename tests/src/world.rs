@@ -91,6 +91,16 @@ impl Dice<'_> {
         (!self.one_in(3)).then(value)
     }
 
+    /// A moment at which reference data was made, some of it long ago.
+    fn old_moment(&self) -> DateTime<Utc> {
+        let moment = self.moment();
+        if self.one_in(3) {
+            moment - TimeDelta::days(2_600)
+        } else {
+            moment
+        }
+    }
+
     /// A moment of the last seventy days, so that several months are in play; some are shared.
     fn moment(&self) -> DateTime<Utc> {
         let day = self.now - TimeDelta::days(i64::try_from(1 + self.roll(70)).unwrap());
@@ -123,7 +133,7 @@ impl World {
                 id: dice.id(),
                 name: dice.name(),
                 processed_message_ts: dice.sometimes(|| dice.moment()),
-                created_at: dice.moment(),
+                created_at: dice.old_moment(),
                 updated_at: dice.moment(),
             };
             store.put_client(&client).await.unwrap();
@@ -146,7 +156,7 @@ impl World {
             support_email: dice.sometimes(|| email("support")).flatten(),
             sender_email: email("sender"),
             processed_message_ts: dice.sometimes(|| dice.moment()),
-            created_at: dice.moment(),
+            created_at: dice.old_moment(),
             updated_at: dice.moment(),
         };
         store.put_program(&program).await.unwrap();
@@ -166,7 +176,7 @@ impl World {
             program_id: program.id,
             name: dice.sometimes(|| dice.name()),
             processed_message_ts: dice.sometimes(|| dice.moment()),
-            created_at: dice.moment(),
+            created_at: dice.old_moment(),
             updated_at: dice.moment(),
         };
         store.put_customer(&customer).await.unwrap();
@@ -184,7 +194,7 @@ impl World {
             name: dice.name(),
             status: dice.sometimes(|| "Active".to_owned()),
             processed_message_ts: dice.sometimes(|| dice.moment()),
-            created_at: dice.moment(),
+            created_at: dice.old_moment(),
             updated_at: dice.moment(),
         };
         store.put_seller(&seller).await.unwrap();
@@ -271,15 +281,18 @@ impl World {
     }
 
     async fn file(&mut self, store: &Store, dice: &Dice<'_>, number: u32, size: Size) {
-        // Some files say by nothing whose they are.
-        let owner = (!dice.one_in(6)).then(|| *dice.pick(&self.programs));
-        let object = ObjectIdentity::new("bucket", format!("{number}.xml"), &dice.id_text());
-        let batch_count = match owner {
-            Some(_) => u32::try_from(dice.roll(size.batches_max + 1)).unwrap(),
-            None => 0,
+        // Some files say by nothing whose they are, and some name a program that there is not.
+        let known = (!dice.one_in(6)).then(|| *dice.pick(&self.programs));
+        let is_sound = known.is_some() && !dice.one_in(6);
+        let owner = match known {
+            Some((_, client)) if !is_sound => Some((dice.id(), client)),
+            known => known,
         };
+        let object = ObjectIdentity::new("bucket", format!("{number}.xml"), &dice.id_text());
+        // A file that is refused keeps what it was counted to hold, and holds nothing.
+        let batch_count = u32::try_from(dice.roll(size.batches_max + 1)).unwrap();
         let created_at = dice.moment();
-        let failed = owner.is_none();
+        let failed = !is_sound;
         let file = File {
             id: FileId::of_object(&object),
             version: 1,
@@ -310,7 +323,7 @@ impl World {
         store.create_file(&file).await.unwrap();
         self.files.push((file.id, owner));
         self.count("file");
-        for ordinal in 1..=batch_count {
+        for ordinal in 1..=if failed { 0 } else { batch_count } {
             self.batch(store, dice, &file, ordinal, size).await;
         }
     }
@@ -487,9 +500,11 @@ impl Dice<'_> {
 
 fn payload(detail: &Detail) -> Payload {
     let line = detail.line().get();
+    // Some are too long for a cursor to hold.
+    let comment = "x".repeat(if line.is_multiple_of(3) { 1_100 } else { 0 });
     Payload {
         xml: format!(
-            "<{}><OrderNumber>{}</OrderNumber><Line>{line}</Line></{0}>",
+            "<{}><OrderNumber>{}</OrderNumber><Line>{line}</Line>{comment}</{0}>",
             detail.transaction_type,
             detail.order_number.as_deref().unwrap_or("=none")
         ),

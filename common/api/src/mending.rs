@@ -21,10 +21,11 @@ const BOUNDS: [&str; 2] = ["from_line", "to_line"];
 pub(crate) async fn download(
     State(api): State<Api>,
     allowed: Allowed<BatchesRead>,
-    PathIds(path): PathIds,
+    path: PathIds,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let (from, to) = bounds(uri.query().unwrap_or_default()).map_err(refused)?;
+    let lines = bounds(uri.query().unwrap_or_default()).map_err(refused);
+    let (path, (from, to)) = path.and(lines)?;
     let ask = api.ask(allowed.scope);
     let missing = || ApiError::no_such(Batches::RESOURCE.name);
     let Some(((_, id), above)) = path.split_last() else {
@@ -94,6 +95,13 @@ fn no_table(error: MendError) -> ApiError {
                 ),
                 None => "the first row is by itself larger than an answer can be".to_owned(),
             };
+            ApiError::InvalidParameter(vec![ValidationError::new("/query/to_line", message)])
+        }
+        MendError::TooFar { to } => {
+            let message = format!(
+                "more lines would have to be looked at than one request may: ask for the table in \
+                 parts, the first with to_line={to}"
+            );
             ApiError::InvalidParameter(vec![ValidationError::new("/query/to_line", message)])
         }
         MendError::Store(error) => error.into(),

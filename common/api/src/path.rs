@@ -31,16 +31,38 @@ const NAMES: [&str; 13] = [
 ];
 
 /// The ids of a path by their names, in order.
+pub(crate) type Ids = Vec<(&'static str, Uuid)>;
+
+/// The ids of a path, or every part of it that is none: these are told together with whatever else
+/// is wrong with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PathIds(pub(crate) Vec<(&'static str, Uuid)>);
+pub(crate) struct PathIds(pub(crate) Result<Ids, Vec<ValidationError>>);
+
+impl PathIds {
+    /// The ids together with what else is read from the request, or all that is wrong with either.
+    pub(crate) fn and<T>(
+        self,
+        read: Result<T, Vec<ValidationError>>,
+    ) -> Result<(Ids, T), ApiError> {
+        match (self.0, read) {
+            (Ok(ids), Ok(read)) => Ok((ids, read)),
+            (ids, read) => {
+                let wrong = ids.err().into_iter().chain(read.err()).flatten();
+                Err(ApiError::InvalidParameter(wrong.collect()))
+            }
+        }
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for PathIds {
     type Rejection = ApiError;
 
-    /// Every part that is no UUID is told.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let Path(texts) = path.map_err(refused)?;
+        let texts = match path {
+            Ok(Path(texts)) => texts,
+            Err(rejection) => return refused(rejection).map(|wrong| Self(Err(vec![wrong]))),
+        };
         let mut ids = Vec::with_capacity(texts.len());
         let mut wrong = Vec::new();
         for (name, text) in &texts {
@@ -55,22 +77,23 @@ impl<S: Send + Sync> FromRequestParts<S> for PathIds {
                 None => wrong.push(not_a_uuid(name)),
             }
         }
-        if wrong.is_empty() {
-            Ok(Self(ids))
+        Ok(Self(if wrong.is_empty() {
+            Ok(ids)
         } else {
-            Err(ApiError::InvalidParameter(wrong))
-        }
+            Err(wrong)
+        }))
     }
 }
 
-fn refused(rejection: PathRejection) -> ApiError {
+/// What is wrong with a path that cannot be taken apart.
+fn refused(rejection: PathRejection) -> Result<ValidationError, ApiError> {
     if let PathRejection::FailedToDeserializePathParams(error) = rejection
         && let ErrorKind::InvalidUtf8InPathParam { key } = error.into_kind()
     {
-        return ApiError::InvalidParameter(vec![not_a_uuid(&key)]);
+        return Ok(not_a_uuid(&key));
     }
     tracing::error!("a path cannot be taken apart");
-    ApiError::Internal
+    Err(ApiError::Internal)
 }
 
 fn not_a_uuid(name: &str) -> ValidationError {
@@ -91,7 +114,7 @@ mod tests {
     async fn ask(file: &str, batch: &str) -> (StatusCode, serde_json::Value) {
         let router = Router::new().route(
             "/v1/files/{file_id}/batches/{batch_id}",
-            get(async |path: PathIds| axum::Json(path.0.len())),
+            get(async |path: PathIds| Ok::<_, ApiError>(axum::Json(path.and(Ok(()))?.0.len()))),
         );
         let request = Request::get(format!("/v1/files/{file}/batches/{batch}"));
         let request = request.body(Body::empty()).unwrap();

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 use weir_query::{
     Answer, Ask, Batches, Cost, Details, Field, Files, Listed, Problem, Query, QueryError,
@@ -30,12 +31,14 @@ const LOADED_TOGETHER: usize = 50;
 pub(crate) async fn list<L: Listed, P: Permitted>(
     State(api): State<Api>,
     allowed: Allowed<P>,
-    PathIds(path): PathIds,
+    path: PathIds,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let conditions = path.iter().map(|(name, id)| under(name, *id)).collect();
+    let ids = path.0.as_deref().unwrap_or_default();
+    let conditions = ids.iter().map(|(name, id)| under(name, *id)).collect();
     let text = uri.query().unwrap_or_default();
-    let query = Query::parse(L::RESOURCE, conditions, text).map_err(refused)?;
+    let query = Query::parse(L::RESOURCE, conditions, text).map_err(refused);
+    let (path, query) = path.and(query)?;
     let ask = api.ask(allowed.scope);
     if let Some((last, above)) = path.split_last() {
         parent_exists(&ask, *last, above).await?;
@@ -62,11 +65,12 @@ pub(crate) async fn list<L: Listed, P: Permitted>(
 pub(crate) async fn one<L: Listed, P: Permitted>(
     State(api): State<Api>,
     allowed: Allowed<P>,
-    PathIds(path): PathIds,
+    path: PathIds,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let text = uri.query().unwrap_or_default();
-    let fields = Query::parse_fields(L::RESOURCE, text).map_err(refused)?;
+    let fields = Query::parse_fields(L::RESOURCE, text).map_err(refused);
+    let (path, fields) = path.and(fields)?;
     let ask = api.ask(allowed.scope);
     let missing = || ApiError::no_such(L::RESOURCE.name);
     let Some(((_, id), above)) = path.split_last() else {
@@ -162,15 +166,26 @@ fn next_link<R>(uri: &Uri, query: &Query, answer: &Answer<R>) -> Option<HeaderVa
     };
     let is_kept = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
+        let name = percent_decode_str(name).decode_utf8_lossy();
         !pair.is_empty() && name != "cursor" && name != "page_number"
     };
     let kept = uri.query().unwrap_or_default().split('&').filter(is_kept);
     let pairs: Vec<&str> = kept.chain([next.as_str()]).collect();
-    let link = format!("<{}?{}>; rel=\"next\"", uri.path(), pairs.join("&"));
+    // A header holds ASCII alone, whatever stood in the request.
+    let query: String = pairs
+        .join("&")
+        .bytes()
+        .map(|byte| match byte {
+            b'!'..=b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    let link = format!("<{}?{}>; rel=\"next\"", uri.path(), query);
     HeaderValue::from_str(&link).ok()
 }
 
-pub(crate) fn refused(problems: Vec<Problem>) -> ApiError {
+/// What is wrong with a query, each with its place.
+pub(crate) fn refused(problems: Vec<Problem>) -> Vec<ValidationError> {
     let error = |problem: Problem| {
         let path = match problem.parameter.as_str() {
             "" => "/query".to_owned(),
@@ -178,27 +193,35 @@ pub(crate) fn refused(problems: Vec<Problem>) -> ApiError {
         };
         ValidationError::new(path, problem.message)
     };
-    ApiError::InvalidParameter(problems.into_iter().map(error).collect())
+    problems.into_iter().map(error).collect()
 }
 
 pub(crate) fn unanswered(error: QueryError) -> ApiError {
-    let narrow = |narrower: &[&str]| format!("narrow it by {}", narrower.join(", or by "));
+    let narrow = |narrower: &[&str]| match narrower {
+        [] => "ask for less".to_owned(),
+        names => format!("narrow it by {}", names.join(", or by ")),
+    };
     let (path, message) = match error {
         QueryError::TooWide { rows_max, narrower } => (
             "/query",
             format!(
                 "more than {rows_max} rows would have to be looked at for this page: {}, or \
                  follow the Link headers from page to page",
-                narrow(narrower)
+                narrow(&narrower)
             ),
         ),
         QueryError::TooHeavy { narrower, .. } => (
             "/query/sort_column[]",
-            format!("there is too much to sort by this: {}", narrow(narrower)),
+            format!("there is too much to sort by this: {}", narrow(&narrower)),
         ),
         QueryError::ForeignCursor => (
             "/query/cursor",
             "must be as a Link header gave it".to_owned(),
+        ),
+        QueryError::LostCursor => (
+            "/query/cursor",
+            "the row that it follows is not in the list any more: begin with the first page"
+                .to_owned(),
         ),
         QueryError::Store(error) => return error.into(),
     };

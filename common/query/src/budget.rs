@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use weir_runtime::Reader;
 
 use crate::QueryError;
+use crate::filter::Filter;
 
 /// Keys that may be passed over for each row that may be looked at: they cost so much less.
 const KEYS_PER_ROW: u64 = 10;
@@ -45,21 +46,33 @@ impl QueryLimits {
 pub(crate) struct Budget {
     limits: QueryLimits,
     spent: Arc<Spent>,
-    narrower: &'static [&'static str],
+    narrower: Arc<Vec<&'static str>>,
 }
 
 #[derive(Debug, Default)]
 struct Spent {
     rows: AtomicU64,
+    items: AtomicU64,
     keys: AtomicU64,
 }
 
 impl Budget {
-    pub(crate) fn new(limits: QueryLimits, narrower: &'static [&'static str]) -> Self {
+    /// All of it. `narrower` are the parameters that would narrow the question, the best first;
+    /// those that its filters hold already are not recommended again.
+    pub(crate) fn new(
+        limits: QueryLimits,
+        narrower: &'static [&'static str],
+        filters: &[Filter],
+    ) -> Self {
+        let is_held = |name: &str| {
+            let field = name.split([':', ' ']).next().unwrap_or_default();
+            filters.iter().any(|filter| filter.field == field)
+        };
+        let narrower = narrower.iter().copied().filter(|name| !is_held(name));
         Self {
             limits,
             spent: Arc::default(),
-            narrower,
+            narrower: Arc::new(narrower.collect()),
         }
     }
 
@@ -73,7 +86,12 @@ impl Budget {
         self.spend(&self.spent.rows, count, 1)
     }
 
-    /// Counts keys that were passed over, and what rows are found by.
+    /// Counts items that were read to find rows in them, or to find that there are none.
+    pub(crate) fn items(&self, count: usize) -> Result<(), QueryError> {
+        self.spend(&self.spent.items, count, 1)
+    }
+
+    /// Counts keys that were passed over.
     pub(crate) fn keys(&self, count: usize) -> Result<(), QueryError> {
         self.spend(&self.spent.keys, count, KEYS_PER_ROW)
     }
@@ -85,7 +103,7 @@ impl Budget {
         }
         Err(QueryError::TooHeavy {
             bytes_max: self.limits.sort_bytes_max,
-            narrower: self.narrower,
+            narrower: self.narrower.to_vec(),
         })
     }
 
@@ -97,7 +115,7 @@ impl Budget {
         }
         Err(QueryError::TooWide {
             rows_max: self.limits.rows_max,
-            narrower: self.narrower,
+            narrower: self.narrower.to_vec(),
         })
     }
 }

@@ -15,8 +15,7 @@ use weir_store::CreatedId;
 use crate::schema::{Kind, Resource};
 use crate::{Query, Value};
 
-/// Most bytes of sort values in a cursor: with longer ones there is none, and a page is asked for
-/// by its number.
+/// Most bytes of sort values in a cursor.
 const VALUES_BYTES_MAX: usize = 1_024;
 /// Most characters of a cursor.
 const CHARS_MAX: usize = 4_096;
@@ -24,7 +23,7 @@ const CHARS_MAX: usize = 4_096;
 /// Where a page ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The last row's values of the columns that it was sorted by.
+    /// The last row's values of the columns that it was sorted by; none where they are too long.
     pub(crate) values: Vec<Value<'static>>,
     /// Where the last row stands in the order in which rows are read.
     pub(crate) position: CreatedId,
@@ -52,18 +51,20 @@ enum FormValue {
 }
 
 impl Cursor {
-    /// Its text; `None` when what it was sorted by is too long.
+    /// Its text. Values that are too long are left out: the row is then found by its id.
     pub(crate) fn write(&self, resource: &Resource, query: &Query) -> Option<String> {
         let bytes: usize = self.values.iter().map(Value::weight).sum();
-        if bytes > VALUES_BYTES_MAX {
-            return None;
-        }
+        let values = match bytes {
+            0..=VALUES_BYTES_MAX => self.values.as_slice(),
+            _ => &[],
+        };
         let form = Form {
             q: question(resource, query),
             c: self.position.created_ms,
             i: self.position.id,
-            v: self.values.iter().map(form_of).collect(),
+            v: values.iter().map(form_of).collect(),
         };
+        // Numbers and texts always have a JSON form.
         let json = serde_json::to_vec(&form).ok()?;
         Some(URL_SAFE_NO_PAD.encode(json))
     }
@@ -74,7 +75,8 @@ impl Cursor {
         let form = form.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let form: Option<Form> = form.and_then(|json| serde_json::from_slice(&json).ok());
         let form = form.ok_or("must be as a Link header gave it")?;
-        if form.q != question(resource, query) || form.v.len() != query.sort.len() {
+        let is_whole = form.v.len() == query.sort.len() || form.v.is_empty();
+        if form.q != question(resource, query) || !is_whole {
             return Err("belongs to another list, other filters or another sort".to_owned());
         }
         let columns = query.sort.iter().map(|column| column.field.kind);
@@ -126,7 +128,10 @@ fn question(resource: &Resource, query: &Query) -> u64 {
         .iter()
         .map(|column| (column.field.name, column.is_descending))
         .collect();
-    let text = format!("{}\n{:?}\n{columns:?}", resource.name, query.filters);
+    let mut text = format!("{}\n{columns:?}", resource.name);
+    for filter in &query.filters {
+        filter.write(&mut text);
+    }
     let hash = Sha256::digest(text.as_bytes());
     let first = hash.first_chunk::<8>().copied().unwrap_or_default();
     u64::from_be_bytes(first) >> 11

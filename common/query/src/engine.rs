@@ -191,6 +191,10 @@ async fn sorted<C: Collection>(
     keys.sort_unstable_by(|a, b| order(&query.sort, a, b));
     let first = match &query.start {
         Start::Page(_) => usize::try_from(before(query)).unwrap_or(usize::MAX),
+        Start::After(cursor) if cursor.values.is_empty() => {
+            let place = keys.iter().position(|key| key.position == cursor.position);
+            place.ok_or(QueryError::LostCursor)? + 1
+        }
         Start::After(cursor) => {
             let last = Key {
                 values: cursor.values.clone(),
@@ -203,7 +207,10 @@ async fn sorted<C: Collection>(
     let end = first.saturating_add(size(query)).min(keys.len());
     let wanted = keys.get(first..end).unwrap_or_default();
     let positions: Vec<CreatedId> = wanted.iter().map(|key| key.position).collect();
-    let rows = collection.fetch(&positions).await?;
+    let mut rows = collection.fetch(&positions).await?;
+    // They have been read again, and what has changed since may not belong any more.
+    let filters = Filters::new(collection.resource(), &query.filters);
+    rows.retain(|row| filters.light.iter().all(|filter| filter.keeps(row)));
     let total = u64::try_from(keys.len()).ok();
     let has_more = end < keys.len();
     let mut page = finish(collection, query, rows, has_more, total, budget);

@@ -12,6 +12,8 @@
 //! begins after it and `:lt` ends before it. Texts are compared by code points, letters by case. A
 //! row without the value is kept by `:ne` alone.
 
+use std::fmt::Write as _;
+
 use uuid::Uuid;
 
 use crate::schema::Rule;
@@ -148,6 +150,35 @@ impl Filter {
             field: parameter.field,
             test: condition,
         })
+    }
+
+    /// Writes it out in a form that stays the same from one version to the next.
+    pub(crate) fn write(&self, text: &mut String) {
+        let (name, operands) = match &self.test {
+            Test::In(operands) => ("in", operands.as_slice()),
+            Test::Not(operand) => ("ne", std::slice::from_ref(operand)),
+            Test::Has(operands) => ("has", operands.as_slice()),
+            Test::Above(operand) => ("gt", std::slice::from_ref(operand)),
+            Test::AtLeast(operand) => ("gte", std::slice::from_ref(operand)),
+            Test::Below(operand) => ("lt", std::slice::from_ref(operand)),
+            Test::AtMost(operand) => ("lte", std::slice::from_ref(operand)),
+            Test::Prefix(prefix) => {
+                let _ = write!(text, "\n{} prefix {prefix:?}", self.field);
+                return;
+            }
+        };
+        let _ = write!(text, "\n{} {name}", self.field);
+        for operand in operands {
+            let _ = match operand {
+                Operand::Id(id) => write!(text, " {id}"),
+                Operand::Text(value) => write!(text, " {value:?}"),
+                Operand::Integer(number) => write!(text, " {number}"),
+                Operand::Span(span) => {
+                    let (from, to) = (span.from.timestamp_millis(), span.to.timestamp_millis());
+                    write!(text, " {from}..{to}")
+                }
+            };
+        }
     }
 
     /// Whether a row meets it.

@@ -14,13 +14,15 @@
 //! changes; a page that a cursor leads to is the one that its number leads to.
 //!
 //! Indexes lag behind the tables by moments: what was made just now may be missing from a list that
-//! goes by seller, program or month, and is in one that goes by id, file or batch.
+//! goes by seller, program, client, month, kind or parent, and is in one that goes by id, file or
+//! batch.
 
 mod budget;
 mod cursor;
 mod engine;
 mod failure;
 mod filter;
+mod lined;
 mod lines;
 mod list;
 mod parse;
@@ -36,12 +38,12 @@ pub use budget::QueryLimits;
 pub use engine::Answer;
 pub use failure::QueryError;
 pub use filter::{Filter, Operator, VALUES_MAX};
-pub use list::{Ask, Listed, Reports, under};
+pub use list::{Ask, Listed, under};
 pub use parse::{PAGE_SIZE, PAGE_SIZE_MAX, Problem, QUERY_BYTES_MAX, Query, SortColumn, Start};
 pub use resources::{
     BATCH, BatchRow, Batches, CLIENT, CUSTOMER, DETAIL, DetailRow, Details, FILE, FileRow, Files,
     HISTORY, History, HistoryRow, LOG, LogRow, Logs, MESSAGE, MessageRow, Messages, PROGRAM,
-    REPORT, REPORT_SCHEDULE, ReferenceRow, References, Report, SELLER, SELLER_CONTACT,
+    REPORT, REPORT_SCHEDULE, ReferenceRow, References, Report, Reports, SELLER, SELLER_CONTACT,
 };
 pub use schema::{Cost, Field, Kind, Parameter, Resource, Row, Rule, Shown};
 pub use scope::Scope;

@@ -7,10 +7,12 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
 use weir_domain::{BatchId, DetailId, DetailStatus, HistoryId, LineNumber, LogId};
 use weir_store::{Batch, CreatedId, Direction, Store, StoreError};
 
+use crate::budget::Budget;
 use crate::engine::Source;
 use crate::filter::{Filter, Operand, Test};
 use crate::resources::{BatchRow, Batches};
@@ -18,11 +20,14 @@ use crate::schema::Resource;
 use crate::walk::Walk;
 use crate::{QueryError, Row, Value};
 
-/// Lines that are read together at first where not all may fit the filters, and at most.
+/// Lines that are read together at first where not all may fit the filters.
 const WINDOW_MIN: u32 = 250;
-const WINDOW_MAX: u32 = 5_000;
 /// Batches that are read ahead.
 const BATCHES_AHEAD: usize = 25;
+/// Most windows, each of its batch, that are read together: small batches are read several at once.
+const WINDOWS_TOGETHER: usize = 32;
+/// Requests that are under way at the same time.
+pub(crate) const READS_AT_A_TIME: usize = 8;
 
 /// What belongs to lines.
 pub(crate) trait OfLines: Send + Sync + 'static {
@@ -30,6 +35,8 @@ pub(crate) trait OfLines: Send + Sync + 'static {
     type Row: Row;
     /// Whether every line has exactly one.
     const IS_ONE_A_LINE: bool;
+    /// Most lines that are read together.
+    const WINDOW_MAX: u32;
 
     /// Those of the lines `from..=to`, in order.
     fn in_lines(
@@ -71,6 +78,7 @@ pub(crate) trait OfLines: Send + Sync + 'static {
 /// Rows of lines, one way or the other.
 pub(crate) struct LineSource<L: OfLines> {
     store: Store,
+    budget: Budget,
     direction: Direction,
     /// The batches, those that are ruled out left out.
     batches: Walk<Batches>,
@@ -103,9 +111,15 @@ enum Left {
 
 impl<L: OfLines> LineSource<L> {
     /// Sets out.
-    pub(crate) fn new(store: Store, direction: Direction, batches: Walk<Batches>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        budget: Budget,
+        direction: Direction,
+        batches: Walk<Batches>,
+    ) -> Self {
         Self {
             store,
+            budget,
             direction,
             batches,
             only: None,
@@ -170,51 +184,87 @@ impl<L: OfLines> LineSource<L> {
         }
     }
 
-    /// The rows of the next window.
-    async fn read_window(&mut self, most: u32) -> Result<Vec<L::Row>, QueryError> {
-        let Some(current) = &mut self.current else {
-            return Ok(Vec::new());
-        };
-        let batch = Arc::clone(&current.batch);
-        let mut rows = match current.left.take(most, self.direction) {
-            Window::Range(from, to) => L::in_lines(&self.store, &batch, from, to).await?,
-            Window::Lines(lines) => L::of_lines(&self.store, &batch, &lines).await?,
-            Window::Nothing => Vec::new(),
-        };
+    /// The next windows, of some lines together: of one batch, or of several small ones.
+    async fn next_windows(
+        &mut self,
+        lines_max: u32,
+    ) -> Result<Vec<(Arc<Batch>, Window)>, QueryError> {
+        let mut windows = Vec::new();
+        let mut left = lines_max;
+        while left > 0 && windows.len() < WINDOWS_TOGETHER && self.has_current().await? {
+            let Some(current) = &mut self.current else {
+                break;
+            };
+            let window = current.left.take(left, self.direction);
+            left -= window.lines().min(left);
+            windows.push((Arc::clone(&current.batch), window));
+        }
+        Ok(windows)
+    }
+
+    /// The rows of some windows, in order.
+    async fn read(&self, windows: Vec<(Arc<Batch>, Window)>) -> Result<Vec<L::Row>, QueryError> {
+        let lines: u32 = windows.iter().map(|(_, window)| window.lines()).sum();
+        let reads = windows.into_iter().map(|(batch, window)| {
+            let (store, direction) = (self.store.clone(), self.direction);
+            async move { read_window::<L>(&store, &batch, window, direction).await }
+        });
+        let mut rows: Vec<L::Row> = stream::iter(reads)
+            .buffered(READS_AT_A_TIME)
+            .try_concat()
+            .await?;
+        // A line is looked at even if it has nothing to show.
+        let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+        self.budget.rows(lines.saturating_sub(rows.len()))?;
         if let Some(after) = self.after {
-            let is_beyond = |row: &L::Row| match self.direction {
+            rows.retain(|row| match self.direction {
                 Direction::Forward => row.position() > after,
                 Direction::Backward => row.position() < after,
-            };
-            rows.retain(is_beyond);
-        }
-        if self.direction == Direction::Backward {
-            rows.reverse();
+            });
         }
         Ok(rows)
     }
+}
+
+async fn read_window<L: OfLines>(
+    store: &Store,
+    batch: &Arc<Batch>,
+    window: Window,
+    direction: Direction,
+) -> Result<Vec<L::Row>, StoreError> {
+    let mut rows = match window {
+        Window::Range(from, to) => L::in_lines(store, batch, from, to).await?,
+        Window::Lines(lines) => L::of_lines(store, batch, &lines).await?,
+        Window::Nothing => Vec::new(),
+    };
+    if direction == Direction::Backward {
+        rows.reverse();
+    }
+    Ok(rows)
 }
 
 impl<L: OfLines> Source for LineSource<L> {
     type Row = L::Row;
 
     async fn next(&mut self, wanted: usize) -> Result<Vec<L::Row>, QueryError> {
-        while self.has_current().await? {
+        loop {
             let most = if self.is_exact && L::IS_ONE_A_LINE {
                 // One more line may be the one that the last page ended with.
-                u32::try_from(wanted + 1)
-                    .unwrap_or(WINDOW_MAX)
-                    .min(WINDOW_MAX)
+                let most = u32::try_from(wanted.saturating_add(1)).unwrap_or(L::WINDOW_MAX);
+                most.min(L::WINDOW_MAX)
             } else {
-                self.window
+                self.window.min(L::WINDOW_MAX)
             };
-            let rows = self.read_window(most).await?;
-            self.window = (self.window * 2).min(WINDOW_MAX);
+            let windows = self.next_windows(most).await?;
+            if windows.is_empty() {
+                return Ok(Vec::new());
+            }
+            let rows = self.read(windows).await?;
+            self.window = self.window.saturating_mul(2).min(L::WINDOW_MAX);
             if !rows.is_empty() {
                 return Ok(rows);
             }
         }
-        Ok(Vec::new())
     }
 
     async fn pass(&mut self, count: u64) -> Result<u64, QueryError> {
@@ -236,10 +286,22 @@ impl<L: OfLines> Source for LineSource<L> {
     }
 }
 
+/// Lines of a batch that are read together.
 enum Window {
     Range(LineNumber, LineNumber),
     Lines(Vec<LineNumber>),
     Nothing,
+}
+
+impl Window {
+    /// How many lines it has.
+    fn lines(&self) -> u32 {
+        match self {
+            Self::Range(from, to) => to.get() - from.get() + 1,
+            Self::Lines(lines) => u32::try_from(lines.len()).unwrap_or(u32::MAX),
+            Self::Nothing => 0,
+        }
+    }
 }
 
 impl Left {

@@ -6,7 +6,7 @@
 //! | a charge, or an order number with its sellers (lines only) | what leads from it to details |
 //! | batches, or files | their ids, which say what is in them |
 //! | sellers | the index by seller |
-//! | programs, or clients with their programs | the index by program |
+//! | programs, or clients | the index by program, or by client |
 //! | nothing | the index by month, within the bounds of `created_at` |
 //!
 //! A way in only leaves out what the filters leave out too: every filter is tried on every row all
@@ -16,9 +16,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
-use weir_domain::{BatchId, ClientId, DetailId, FileId, LineNumber, ProgramId, SellerId};
+use weir_domain::{BatchId, DetailId, FileId, LineNumber, SellerId};
 use weir_store::{
-    BatchesOf, CreatedId, CreatedRange, Direction, FilesOf, ReferenceKind, ReferencesOf, Store,
+    BatchesOf, CreatedId, CreatedRange, Direction, FilesOf, Month, ReferenceKind, ReferencesOf,
+    Stage,
 };
 
 use crate::filter::{Filter, Operand, Test};
@@ -27,10 +28,10 @@ use crate::resources::ids_of_file;
 use crate::walk::{BEGINNING_MS, Way};
 use crate::{Ask, QueryError};
 
-/// Most sellers whose orders are looked up for one order number.
-const SELLERS_MAX: usize = 25;
-/// Most programs whose rows are merged for a client.
-const PROGRAMS_MAX: usize = 100;
+/// Most orders that are looked up for one question.
+const ORDERS_MAX: usize = 25;
+/// Most details that charges or orders may lead to: with more, reading their batches is no dearer.
+const DETAILS_MAX: usize = 2_000;
 /// How far ahead of ours another machine's clock may be.
 const CLOCK_SKEW: TimeDelta = TimeDelta::days(1);
 
@@ -61,7 +62,16 @@ fn of_kind<T: TryFrom<Uuid>>(ids: Vec<Uuid>) -> Vec<T> {
 
 /// When rows may have been made, by the filters on `created_at` and all that is known of clocks.
 pub(crate) fn created_range(filters: &[Filter], now: DateTime<Utc>) -> CreatedRange {
-    let mut from = BEGINNING_MS;
+    range_since(BEGINNING_MS, filters, now)
+}
+
+/// The same for reference data, which may be older than Weir.
+pub(crate) fn reference_range(filters: &[Filter], now: DateTime<Utc>) -> CreatedRange {
+    range_since(0, filters, now)
+}
+
+fn range_since(beginning_ms: i64, filters: &[Filter], now: DateTime<Utc>) -> CreatedRange {
+    let mut from = beginning_ms;
     let mut to = (now + CLOCK_SKEW).timestamp_millis();
     for filter in filters.iter().filter(|filter| filter.field == "created_at") {
         let bounds = bounds(&filter.test);
@@ -77,19 +87,6 @@ pub(crate) fn created_range(filters: &[Filter], now: DateTime<Utc>) -> CreatedRa
             created_ms: to,
             ..CreatedId::MAX
         },
-    }
-}
-
-/// The same for reference data, which may be older than Weir.
-pub(crate) fn reference_range(filters: &[Filter], now: DateTime<Utc>) -> CreatedRange {
-    let range = created_range(filters, now);
-    if range.from.created_ms == BEGINNING_MS {
-        CreatedRange {
-            from: CreatedId::MIN,
-            ..range
-        }
-    } else {
-        range
     }
 }
 
@@ -166,12 +163,48 @@ pub(crate) fn batches_after(
 pub(crate) struct By {
     /// What it is called.
     pub(crate) name: &'static str,
-    /// The fields that it narrows exactly.
-    pub(crate) fields: &'static [&'static str],
+    /// The fields that it narrows exactly; none, if some of what it leads to may not be there.
+    pub(crate) fields: Option<&'static [&'static str]>,
+    /// Whether it goes by the time of creation.
+    pub(crate) is_in_time: bool,
 }
 
-const fn by(name: &'static str, fields: &'static [&'static str]) -> By {
-    By { name, fields }
+/// A way by ids: some of them may be of nothing.
+const fn by_id(name: &'static str) -> By {
+    By {
+        name,
+        fields: None,
+        is_in_time: false,
+    }
+}
+
+/// A way by an index.
+const fn by_index(name: &'static str, fields: &'static [&'static str]) -> By {
+    By {
+        name,
+        fields: Some(fields),
+        is_in_time: true,
+    }
+}
+
+impl By {
+    /// Whether filters say no more than the way does.
+    pub(crate) fn is_exact(&self, filters: &[Filter]) -> bool {
+        let Some(fields) = self.fields else {
+            return false;
+        };
+        filters.iter().all(|filter| {
+            let is_range = match &filter.test {
+                Test::In(operands) => operands.len() == 1,
+                Test::AtLeast(_) | Test::Above(_) | Test::AtMost(_) | Test::Below(_) => true,
+                _ => false,
+            };
+            match filter.field {
+                "created_at" => self.is_in_time && is_range,
+                field => fields.contains(&field) && matches!(filter.test, Test::In(_)),
+            }
+        })
+    }
 }
 
 /// The way to batches: `id_field` is what their id is called among the filters.
@@ -181,82 +214,97 @@ pub(crate) async fn way_to_batches(
     id_field: &str,
 ) -> Result<(Way<BatchesOf>, By), QueryError> {
     if let Some(ids) = ids(filters, id_field) {
-        return Ok((Way::Known(ids), by("id", &[])));
+        return Ok((Way::Known(ids), by_id("id")));
     }
     if let Some(ids) = ids(filters, "file_id") {
         let files = ask.store.files(&of_kind::<FileId>(ids)).await?;
         let batches = files.iter().flat_map(ids_of_file).collect();
-        let way = if files.len() == 1 {
-            Way::Ordered(batches)
-        } else {
-            Way::Known(batches)
-        };
-        return Ok((way, by("file", &["file_id"])));
+        return Ok(match files.as_slice() {
+            [file] => {
+                // While a file is being split, not all of its batches are there.
+                let is_split = matches!(file.stage, Stage::Enqueuing | Stage::Done);
+                let by = By {
+                    fields: is_split.then_some(&["file_id"]),
+                    ..by_id("file")
+                };
+                (Way::Ordered(batches), by)
+            }
+            _ => (Way::Known(batches), by_id("file")),
+        });
     }
+    let partitions = |ids: Vec<BatchesOf>, by| Ok((Way::Merged(ids), by));
     if let Some(ids) = ids(filters, "seller_id") {
-        let sellers = of_kind::<SellerId>(ids).into_iter();
-        let way = Way::Merged(sellers.map(BatchesOf::Seller).collect());
-        return Ok((way, by("seller", &["seller_id"])));
+        let sellers = of_kind(ids).into_iter().map(BatchesOf::Seller);
+        return partitions(sellers.collect(), by_index("seller", &["seller_id"]));
     }
-    match programs(&ask.store, filters).await? {
-        Some(programs) => {
-            let programs = programs.into_iter().map(BatchesOf::Program);
-            Ok((
-                Way::Merged(programs.collect()),
-                by("program", &["program_id"]),
-            ))
-        }
-        None => Ok((Way::Months, by("month", &[]))),
+    if let Some(ids) = ids(filters, "program_id") {
+        let programs = of_kind(ids).into_iter().map(BatchesOf::Program);
+        return partitions(programs.collect(), by_index("program", &["program_id"]));
     }
+    if let Some(ids) = ids(filters, "client_id") {
+        let clients = of_kind(ids).into_iter().map(BatchesOf::Client);
+        return partitions(clients.collect(), by_index("client", &["client_id"]));
+    }
+    Ok((Way::Months, by_index("month", &[])))
 }
 
 /// The way to files. Their filters know no owner, so that the scope says all there is to know.
-pub(crate) async fn way_to_files(
-    ask: &Ask,
-    filters: &[Filter],
-) -> Result<(Way<FilesOf>, By), QueryError> {
+pub(crate) fn way_to_files(ask: &Ask, filters: &[Filter]) -> (Way<FilesOf>, By) {
     if let Some(ids) = ids(filters, "id") {
-        return Ok((Way::Known(ids), by("id", &[])));
+        return (Way::Known(ids), by_id("id"));
     }
-    match programs(&ask.store, &ask.scope_filters()).await? {
-        Some(programs) => {
-            let programs = programs.into_iter().map(FilesOf::Program);
-            Ok((
-                Way::Merged(programs.collect()),
-                by("program", &["program_id"]),
-            ))
-        }
-        None => Ok((Way::Months, by("month", &[]))),
+    match (ask.scope.program_id, ask.scope.client_id) {
+        (Some(program), _) => (
+            Way::Merged(vec![FilesOf::Program(program)]),
+            by_index("program", &["program_id"]),
+        ),
+        (None, Some(client)) => (
+            Way::Merged(vec![FilesOf::Client(client)]),
+            by_index("client", &["client_id"]),
+        ),
+        (None, None) => (Way::Months, by_index("month", &[])),
     }
 }
 
-/// The programs that the filters leave: those they name, or all of the clients they name.
-pub(crate) async fn programs(
-    store: &Store,
+/// The way to messages, which belong to nobody: whoever is narrowed to something sees none.
+pub(crate) fn way_to_messages(ask: &Ask, filters: &[Filter]) -> (Way<Month>, By) {
+    match ids(filters, "id") {
+        _ if !ask.scope.is_everything() => (Way::Known(Vec::new()), by_id("nothing")),
+        Some(ids) => (Way::Known(ids), by_id("id")),
+        None => (Way::Months, by_index("month", &[])),
+    }
+}
+
+/// The way to reference data of a kind, whose `parent` field an index holds together.
+pub(crate) fn way_to_references(
+    ask: &Ask,
     filters: &[Filter],
-) -> Result<Option<Vec<ProgramId>>, QueryError> {
-    if let Some(ids) = ids(filters, "program_id") {
-        return Ok(Some(of_kind(ids)));
-    }
-    let Some(clients) = ids(filters, "client_id") else {
-        return Ok(None);
+    kind: ReferenceKind,
+    parent: Option<&'static str>,
+) -> (Way<ReferencesOf>, By) {
+    // A scope may name the very one that it sees.
+    let scoped = match kind {
+        ReferenceKind::Client => ask.scope.client_id.map(Uuid::from),
+        ReferenceKind::Program => ask.scope.program_id.map(Uuid::from),
+        ReferenceKind::Seller => ask.scope.seller_id.map(Uuid::from),
+        _ => None,
     };
-    let mut programs = Vec::new();
-    for client in of_kind::<ClientId>(clients) {
-        let of_client = ReferencesOf {
-            kind: ReferenceKind::Program,
-            parent: Some(client.uuid()),
-        };
-        let limit = u32::try_from(PROGRAMS_MAX + 1).unwrap_or(u32::MAX);
-        let keys = store
-            .reference_keys(of_client, CreatedRange::ALL, Direction::Forward, limit)
-            .await?;
-        programs.extend(of_kind::<ProgramId>(
-            keys.iter().map(|key| key.id).collect(),
-        ));
+    if let Some(ids) = ids(filters, "id").or_else(|| scoped.map(|id| vec![id])) {
+        return (Way::Known(ids), by_id("id"));
     }
-    // So many partitions side by side cost more than the months.
-    Ok((programs.len() <= PROGRAMS_MAX).then_some(programs))
+    let of = |parent| ReferencesOf { kind, parent };
+    match parent.and_then(|field| ids(filters, field)) {
+        Some(parents) => {
+            let by = match parent {
+                Some("client_id") => by_index("parent", &["client_id"]),
+                Some("program_id") => by_index("parent", &["program_id"]),
+                _ => by_index("parent", &["seller_id"]),
+            };
+            let partitions = parents.into_iter().map(|parent| of(Some(parent)));
+            (Way::Merged(partitions.collect()), by)
+        }
+        None => (Way::Merged(vec![of(None)]), by_index("kind", &[])),
+    }
 }
 
 /// Where the lines are that the filters may keep.
@@ -278,26 +326,58 @@ pub(crate) async fn way_to_lines(
         let details = ids.into_iter().filter_map(detail_of).collect();
         return Ok(WayToLines::Lines(by_batch(details), "id"));
     }
-    if let Some(charges) = ids(filters, "charge_id") {
-        let mut details = Vec::new();
-        for charge in of_kind(charges) {
-            details.extend(ask.store.details_of_charge(charge).await?);
-        }
+    if let Some(charges) = ids(filters, "charge_id")
+        && let Some(details) = details_of_charges(ask, charges).await?
+    {
         return Ok(WayToLines::Lines(by_batch(details), "charge"));
     }
     if let (Some(numbers), Some(sellers)) = (order_numbers(filters), ids(filters, "seller_id"))
-        && sellers.len() * numbers.len() <= SELLERS_MAX
+        && let Some(details) = details_of_orders(ask, sellers, &numbers).await?
     {
-        let mut details = Vec::new();
-        for seller in of_kind::<SellerId>(sellers) {
-            for number in &numbers {
-                details.extend(ask.store.details_of_order(seller, number).await?);
-            }
-        }
         return Ok(WayToLines::Lines(by_batch(details), "order"));
     }
     let (way, by) = way_to_batches(ask, filters, "batch_id").await?;
     Ok(WayToLines::Batches(way, by.name))
+}
+
+/// The details of some charges; `None` where they are too many to be the narrower way.
+async fn details_of_charges(
+    ask: &Ask,
+    charges: Vec<Uuid>,
+) -> Result<Option<Vec<DetailId>>, QueryError> {
+    let mut details = Vec::new();
+    for charge in of_kind(charges) {
+        match ask.store.details_of_charge(charge, DETAILS_MAX).await? {
+            Some(found) => details.extend(found),
+            None => return Ok(None),
+        }
+    }
+    Ok((details.len() <= DETAILS_MAX).then_some(details))
+}
+
+/// The details of some order numbers; `None` where they are too many to be the narrower way.
+async fn details_of_orders(
+    ask: &Ask,
+    sellers: Vec<Uuid>,
+    numbers: &[String],
+) -> Result<Option<Vec<DetailId>>, QueryError> {
+    if sellers.len() * numbers.len() > ORDERS_MAX {
+        return Ok(None);
+    }
+    let mut details = Vec::new();
+    for seller in of_kind::<SellerId>(sellers) {
+        for number in numbers {
+            match ask
+                .store
+                .details_of_order(seller, number, DETAILS_MAX)
+                .await?
+            {
+                Some(found) => details.extend(found),
+                None => return Ok(None),
+            }
+        }
+    }
+    Ok((details.len() <= DETAILS_MAX).then_some(details))
 }
 
 /// The order numbers that a filter names.

@@ -68,7 +68,8 @@ impl<'a> Value<'a> {
     }
 
     /// How it stands to another of the same field: by number, by time, by the code points of a
-    /// text; what is absent comes last.
+    /// text; what is absent comes last, and first
+    /// where the order is turned round.
     pub fn order(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Absent, Self::Absent) => Ordering::Equal,

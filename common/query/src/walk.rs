@@ -30,11 +30,15 @@ const ITEMS_TOGETHER: usize = 100;
 pub(crate) const BEGINNING_MS: i64 = 1_735_689_600_000;
 
 /// Something that is kept in the order of its creation.
+///
+/// Items are as large as they are: `TOGETHER` says how many may be in memory at once.
 pub(crate) trait Keyed: Send + Sync + 'static {
     /// An item.
     type Row: Row;
     /// A part of it that an index holds together.
     type Partition: Clone + Send + Sync;
+    /// Most items that are read together.
+    const TOGETHER: usize = KEYS_MAX;
 
     /// The partition of a month, where there is such an index.
     fn month(month: Month) -> Option<Self::Partition>;
@@ -136,7 +140,10 @@ impl<K: Keyed> Walk<K> {
             _ => None,
         };
         let keys = match way {
-            Way::Known(ids) => Keys::Known(known::<K>(&store, &ids, range, direction).await?),
+            Way::Known(ids) => {
+                budget.items(ids.len())?;
+                Keys::Known(known::<K>(&store, &ids, range, direction).await?)
+            }
             Way::Ordered(mut ids) => {
                 // They were all made at one moment, so that the ids alone say what is in the range
                 // of a cursor.
@@ -201,8 +208,8 @@ impl<K: Keyed> Walk<K> {
 
     /// The next items that are to be seen; none at the end only.
     pub(crate) async fn next_items(&mut self, wanted: usize) -> Result<Vec<K::Row>, QueryError> {
+        let mut most = wanted.clamp(KEYS_MIN, KEYS_MAX).min(K::TOGETHER);
         loop {
-            let most = wanted.clamp(KEYS_MIN, KEYS_MAX);
             let mut rows = match &mut self.keys {
                 Keys::Known(rows) => {
                     let most = most.min(rows.len());
@@ -214,7 +221,7 @@ impl<K: Keyed> Walk<K> {
                     if ids.is_empty() {
                         return Ok(Vec::new());
                     }
-                    self.budget.keys(ids.len())?;
+                    self.budget.items(ids.len())?;
                     K::items(&self.store, &ids).await?
                 }
                 Keys::Streams { .. } => {
@@ -222,7 +229,7 @@ impl<K: Keyed> Walk<K> {
                     if keys.is_empty() {
                         return Ok(Vec::new());
                     }
-                    self.budget.keys(keys.len())?;
+                    self.budget.items(keys.len())?;
                     let ids: Vec<Uuid> = keys.iter().map(|key| key.id).collect();
                     K::items(&self.store, &ids).await?
                 }
@@ -232,6 +239,8 @@ impl<K: Keyed> Walk<K> {
             if is_end || !rows.is_empty() {
                 return Ok(rows);
             }
+            // Nothing of these is wanted, so there may be a long way to go.
+            most = (most * 2).min(K::TOGETHER);
         }
     }
 }

@@ -161,6 +161,8 @@ impl Store {
             .get_item()
             .table_name(self.names.table(&API_KEYS))
             .key("hash", text(&hash.0))
+            // A key works as soon as it is made, and no later than a minute after it is revoked.
+            .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await

@@ -9,7 +9,7 @@ use weir_domain::{
 
 use crate::error::{sorted, unavailable};
 use crate::get::{in_order_of, keys_of};
-use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
+use crate::item::{Item, Reader, Writer, bytes, number, text, time};
 use crate::payload::{compress, decompress};
 use crate::tables::BATCHES;
 use crate::{CreatedId, DetailPlace, Month, Store, StoreError};
@@ -117,7 +117,7 @@ impl Batch {
                 "seller",
                 self.seller_id.map(|seller| text(seller.to_string())),
             )
-            .with("client_id", uuid(self.client_id))
+            .with("client", text(self.client_id.to_string()))
             .with_some("seller_name", self.seller_name.as_ref().map(text))
             .with("batch_number", text(&self.batch_number))
             .with_some(
@@ -158,7 +158,7 @@ impl Batch {
             .ok_or_else(|| read.corrupt("header_xml"))?;
         Ok(Self {
             id: read.parsed("id")?,
-            client_id: read.id("client_id")?,
+            client_id: read.parsed("client")?,
             program_id: read.parsed("program")?,
             seller_id: read.opt_parsed("seller")?,
             seller_name: opt_text("seller_name")?,

@@ -124,7 +124,7 @@ impl File {
             .with("object_key", text(&self.object.key))
             .with("etag", text(&self.object.etag))
             .with("name", text(&self.name))
-            .with_some("client_id", self.client_id.map(uuid))
+            .with_some("client", self.client_id.map(|id| text(id.to_string())))
             .with_some("seller_id", self.seller_id.map(uuid))
             .with("correlation_id", text(&self.correlation_id))
             .with("status", text(self.status.name()))
@@ -168,7 +168,7 @@ impl File {
                 etag: read.text("etag")?.to_owned(),
             },
             name: read.text("name")?.to_owned(),
-            client_id: read.opt_id("client_id")?,
+            client_id: read.opt_parsed("client")?,
             program_id: read.opt_parsed("program")?,
             seller_id: read.opt_id("seller_id")?,
             correlation_id: read.text("correlation_id")?.to_owned(),

@@ -5,11 +5,13 @@
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use uuid::Uuid;
-use weir_domain::{ProgramId, SellerId};
+use weir_domain::{ClientId, ProgramId, SellerId};
 
 use crate::error::sorted;
 use crate::item::{Reader, text};
-use crate::tables::{BATCHES, BY_KIND, BY_MONTH, BY_PARENT, BY_PROGRAM, BY_SELLER, FILES};
+use crate::tables::{
+    BATCHES, BY_CLIENT, BY_KIND, BY_MONTH, BY_PARENT, BY_PROGRAM, BY_SELLER, FILES,
+};
 use crate::tables::{MESSAGES, REFERENCE};
 use crate::{
     CreatedId, CreatedRange, Direction, Index, Month, ReferenceKind, Store, StoreError, Table,
@@ -23,6 +25,8 @@ const KEYS_MAX: u32 = 1_000;
 pub enum BatchesOf {
     /// Those made in a month.
     Month(Month),
+    /// Those of a client.
+    Client(ClientId),
     /// Those of a program.
     Program(ProgramId),
     /// Those of a seller.
@@ -34,6 +38,8 @@ pub enum BatchesOf {
 pub enum FilesOf {
     /// Those that became known in a month.
     Month(Month),
+    /// Those of a client; a file whose key names none is in no client.
+    Client(ClientId),
     /// Those of a program; a file whose key names none is in no program.
     Program(ProgramId),
 }
@@ -65,6 +71,7 @@ impl Store {
     ) -> Result<Vec<CreatedId>, StoreError> {
         let (index, partition) = match of {
             BatchesOf::Month(month) => (&BY_MONTH, month.to_string()),
+            BatchesOf::Client(client) => (&BY_CLIENT, client.to_string()),
             BatchesOf::Program(program) => (&BY_PROGRAM, program.to_string()),
             BatchesOf::Seller(seller) => (&BY_SELLER, seller.to_string()),
         };
@@ -82,6 +89,7 @@ impl Store {
     ) -> Result<Vec<CreatedId>, StoreError> {
         let (index, partition) = match of {
             FilesOf::Month(month) => (&BY_MONTH, month.to_string()),
+            FilesOf::Client(client) => (&BY_CLIENT, client.to_string()),
             FilesOf::Program(program) => (&BY_PROGRAM, program.to_string()),
         };
         self.keys_in_order(&FILES, index, partition, range, direction, limit)

@@ -130,67 +130,94 @@ impl Store {
     /// The detail that made a charge, when it was made here.
     pub async fn detail_of_charge(&self, charge: ChargeId) -> Result<Option<DetailId>, StoreError> {
         let key = charge_key(charge, TransactionType::Charge);
-        let found = self.targets(&key, Some(1)).await?;
+        let (found, _) = self.targets(&key, Some(1), None).await?;
         found.first().map(target_of).transpose()
     }
 
     /// The details that made or refunded a charge, or may have: whoever follows one looks at its
-    /// `charge_id`. The charge's own comes first.
-    pub async fn details_of_charge(&self, charge: ChargeId) -> Result<Vec<DetailId>, StoreError> {
+    /// `charge_id`. The charge's own comes first. `None` where there are more than `most`.
+    pub async fn details_of_charge(
+        &self,
+        charge: ChargeId,
+        most: usize,
+    ) -> Result<Option<Vec<DetailId>>, StoreError> {
         let mut details = Vec::new();
         for kind in [TransactionType::Charge, TransactionType::Refund] {
-            let found = self.targets(&charge_key(charge, kind), None).await?;
+            let key = charge_key(charge, kind);
+            let Some(found) = self.all_targets(&key, most).await? else {
+                return Ok(None);
+            };
             for item in &found {
                 details.push(target_of(item)?);
             }
         }
-        Ok(details)
+        Ok(Some(details))
     }
 
     /// The seller's charges with an order number, the earliest first, and then its refunds. Some may
-    /// belong to a batch that is not there yet.
+    /// belong to a batch that is not there yet. `None` where there are more than `most` of either.
     pub async fn details_of_order(
         &self,
         seller: SellerId,
         order_number: &str,
-    ) -> Result<Vec<DetailId>, StoreError> {
+        most: usize,
+    ) -> Result<Option<Vec<DetailId>>, StoreError> {
         let mut details = Vec::new();
         for kind in [TransactionType::Charge, TransactionType::Refund] {
             let key = order_key(seller, kind, order_number);
-            for item in &self.targets(&key, None).await? {
+            let Some(found) = self.all_targets(&key, most).await? else {
+                return Ok(None);
+            };
+            for item in &found {
                 details.push(order_target_of(item)?);
             }
         }
-        Ok(details)
+        Ok(Some(details))
     }
 
-    /// The entries under a key, strongly consistent, in the order of their targets: the first few, or
-    /// every page of them.
-    async fn targets(&self, key: &str, limit: Option<i32>) -> Result<Vec<Item>, StoreError> {
+    /// Every entry under a key, in the order of their targets; `None` where there are more than
+    /// `most`.
+    async fn all_targets(&self, key: &str, most: usize) -> Result<Option<Vec<Item>>, StoreError> {
+        // One more than may be, to know whether there is one.
+        let limit = i32::try_from(most.saturating_add(1)).unwrap_or(i32::MAX);
         let mut found = Vec::new();
         let mut start = None;
         loop {
-            let answer = self
-                .dynamodb()
-                .query()
-                .table_name(self.names.table(&LOOKUPS))
-                .key_condition_expression("#key = :key")
-                .expression_attribute_names("#key", "key")
-                .expression_attribute_values(":key", text(key))
-                .consistent_read(true)
-                .set_limit(limit)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(sorted("look up details"))?;
-            self.capacity.read(answer.consumed_capacity());
-            found.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() || limit.is_some() {
-                return Ok(found);
+            let (items, rest) = self.targets(key, Some(limit), start).await?;
+            found.extend(items);
+            if found.len() > most {
+                return Ok(None);
+            }
+            start = rest;
+            if start.is_none() {
+                return Ok(Some(found));
             }
         }
+    }
+
+    /// A page of the entries under a key, strongly consistent, and where the next one begins.
+    async fn targets(
+        &self,
+        key: &str,
+        limit: Option<i32>,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let answer = self
+            .dynamodb()
+            .query()
+            .table_name(self.names.table(&LOOKUPS))
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":key", text(key))
+            .consistent_read(true)
+            .set_limit(limit)
+            .set_exclusive_start_key(start)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("look up details"))?;
+        self.capacity.read(answer.consumed_capacity());
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 
     /// Claims a batch number for a batch: `None` when it is this batch's now or was already,

@@ -53,6 +53,7 @@ pub struct Table {
 use KeyKind::{Number, Text};
 
 pub(crate) const BY_MONTH: Index = in_order_of_creation("by_month", "month");
+pub(crate) const BY_CLIENT: Index = in_order_of_creation("by_client", "client");
 pub(crate) const BY_PROGRAM: Index = in_order_of_creation("by_program", "program");
 pub(crate) const BY_SELLER: Index = in_order_of_creation("by_seller", "seller");
 pub(crate) const BY_KIND: Index = in_order_of_creation("by_kind", "kind");
@@ -75,14 +76,14 @@ pub(crate) const FILES: Table = Table {
     name: "files",
     partition: ("id", Text),
     sort: None,
-    indexes: &[BY_MONTH, BY_PROGRAM, OPEN],
+    indexes: &[BY_MONTH, BY_CLIENT, BY_PROGRAM, OPEN],
     expires: None,
 };
 pub(crate) const BATCHES: Table = Table {
     name: "batches",
     partition: ("id", Text),
     sort: None,
-    indexes: &[BY_MONTH, BY_PROGRAM, BY_SELLER, OPEN],
+    indexes: &[BY_MONTH, BY_CLIENT, BY_PROGRAM, BY_SELLER, OPEN],
     expires: None,
 };
 pub(crate) const DETAILS: Table = Table {

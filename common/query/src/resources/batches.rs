@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use uuid::Uuid;
-use weir_domain::BatchId;
+use weir_domain::{BatchId, FileStatus};
 use weir_store::{Batch, BatchesOf, CreatedId, CreatedRange, Direction, Month, Store, StoreError};
 
 use crate::schema::{ANY_TEXT, COUNT, Field, Parameter, Resource, Rule, SOME_TEXT, text};
@@ -137,6 +137,8 @@ impl Batches {
 impl Keyed for Batches {
     type Row = BatchRow;
     type Partition = BatchesOf;
+    /// Each with a header of 256 KiB at most, though hardly ever of more than one.
+    const TOGETHER: usize = 500;
 
     fn month(month: Month) -> Option<BatchesOf> {
         Some(BatchesOf::Month(month))
@@ -161,7 +163,12 @@ impl Keyed for Batches {
 
 /// The ids of a file's batches, in order.
 pub(crate) fn ids_of_file(file: &weir_store::File) -> Vec<Uuid> {
-    let ordinals: RangeInclusive<u32> = 1..=file.batch_count;
+    // A file that was refused as a whole has left nothing behind.
+    let count = match file.status {
+        FileStatus::Error => 0,
+        _ => file.batch_count,
+    };
+    let ordinals: RangeInclusive<u32> = 1..=count;
     let id = |ordinal| {
         let ordinal = weir_domain::BatchOrdinal::new(ordinal).ok()?;
         Some(file.id.batch(ordinal).uuid())

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
-use weir_domain::{CustomerId, DetailId, EventNumber, LineNumber};
+use weir_domain::{BatchId, CustomerId, DetailId, EventNumber, LineNumber};
 use weir_store::{Batch, CreatedId, Customer, Detail, Store, StoreError};
 
-use crate::lines::{OfLines, detail_of};
+use crate::lines::{OfLines, READS_AT_A_TIME, detail_of};
 use crate::resources::Batches;
 use crate::schema::{ANY_TEXT, COUNT, Field, Parameter, Resource, Rule, SOME_TEXT, text};
 use crate::{Row, Value};
@@ -108,7 +109,16 @@ pub static DETAIL: Resource = Resource {
     ],
 };
 
-/// What a scan of details, history or logs is narrowed by, the best first.
+/// What a scan of history or logs is narrowed by, the best first. The time of a change says nothing
+/// of when its batch was made.
+pub(crate) const NARROWER_OF_CHANGES: &[&str] = &[
+    "batch_detail_id",
+    "batch_id",
+    "file_id",
+    "charge_id",
+    "seller_id",
+];
+/// What a scan of details is narrowed by, the best first.
 pub(crate) const NARROWER: &[&str] = &[
     "batch_id",
     "file_id",
@@ -223,6 +233,7 @@ pub struct Details;
 impl OfLines for Details {
     type Row = DetailRow;
     const IS_ONE_A_LINE: bool = true;
+    const WINDOW_MAX: u32 = 5_000;
 
     async fn in_lines(
         store: &Store,
@@ -280,27 +291,45 @@ async fn load(store: &Store, rows: &mut [DetailRow]) -> Result<(), StoreError> {
     let known = store.customers(&customers).await?.into_iter();
     let known: HashMap<CustomerId, Customer> =
         known.map(|customer| (customer.id, customer)).collect();
-    for rows in rows.chunk_by_mut(|a, b| a.batch.id == b.batch.id) {
-        let wanted: Vec<Snapshot> = rows.iter().map(|row| Snapshot::of(&row.detail)).collect();
-        let Some(batch) = rows.first().map(|row| Arc::clone(&row.batch)) else {
-            continue;
-        };
-        let mut fetched = fetch(store, &batch, &wanted).await?;
-        for row in rows {
-            let mut payload = fetched
-                .remove(&Snapshot::of(&row.detail))
-                .unwrap_or_default();
-            // A file may name a customer of another program, whose name is not its to see.
-            payload.customer_name = row
-                .detail
-                .customer_id
-                .and_then(|id| known.get(&id))
-                .filter(|customer| customer.program_id == row.batch.program_id)
-                .and_then(|customer| customer.name.clone());
-            row.payload = Some(Box::new(payload));
-        }
+    let snapshot = |row: &DetailRow| Snapshot::of(&row.detail);
+    let wanted = rows
+        .iter()
+        .map(|row| (Arc::clone(&row.batch), snapshot(row)));
+    let fetched = fetch_all(store, wanted.collect()).await?;
+    for row in rows {
+        let mut payload = fetched.get(&snapshot(row)).cloned().unwrap_or_default();
+        // A file may name a customer of another program, whose name is not its to see.
+        payload.customer_name = row
+            .detail
+            .customer_id
+            .and_then(|id| known.get(&id))
+            .filter(|customer| customer.program_id == row.batch.program_id)
+            .and_then(|customer| customer.name.clone());
+        row.payload = Some(Box::new(payload));
     }
     Ok(())
+}
+
+/// The payloads of some snapshots of any batches, several of these at a time.
+pub(crate) async fn fetch_all(
+    store: &Store,
+    wanted: Vec<(Arc<Batch>, Snapshot)>,
+) -> Result<HashMap<Snapshot, Fetched>, StoreError> {
+    let mut of_batches: HashMap<BatchId, (Arc<Batch>, Vec<Snapshot>)> = HashMap::new();
+    for (batch, snapshot) in wanted {
+        let entry = of_batches
+            .entry(batch.id)
+            .or_insert_with(|| (batch, Vec::new()));
+        entry.1.push(snapshot);
+    }
+    let reads = of_batches
+        .into_values()
+        .map(|(batch, wanted)| async move { fetch(store, &batch, &wanted).await });
+    let fetched: Vec<HashMap<Snapshot, Fetched>> = stream::iter(reads)
+        .buffer_unordered(READS_AT_A_TIME)
+        .try_collect()
+        .await?;
+    Ok(fetched.into_iter().flatten().collect())
 }
 
 /// A detail as it is or was, as far as its payloads go.
@@ -322,7 +351,7 @@ impl Snapshot {
 }
 
 /// The payloads of some snapshots of one batch.
-pub(crate) async fn fetch(
+async fn fetch(
     store: &Store,
     batch: &Batch,
     wanted: &[Snapshot],

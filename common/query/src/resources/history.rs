@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
 use weir_domain::{HistoryId, LineNumber};
 use weir_store::{Batch, CreatedId, Event, Store, StoreError};
 
 use super::details::{self, Fetched, STATUSES, Snapshot, TYPES};
-use crate::lines::OfLines;
+use crate::lines::{OfLines, READS_AT_A_TIME};
 use crate::resources::Batches;
 use crate::schema::{ANY_TEXT, COUNT, Field, Parameter, Resource, Rule, SOME_TEXT, text};
 use crate::{Row, Value};
@@ -176,6 +177,8 @@ pub struct History;
 impl OfLines for History {
     type Row = HistoryRow;
     const IS_ONE_A_LINE: bool = false;
+    /// Their events hold the answers of all calls.
+    const WINDOW_MAX: u32 = 500;
 
     async fn in_lines(
         store: &Store,
@@ -225,11 +228,16 @@ pub(crate) async fn events_of_lines(
     batch: &Batch,
     lines: &[LineNumber],
 ) -> Result<Vec<Event>, StoreError> {
-    let mut events = Vec::new();
-    for line in lines {
-        events.extend(store.events_in_lines(&batch.place(), *line, *line).await?);
-    }
-    Ok(events)
+    // Neighbours are read together.
+    let neighbours = lines.chunk_by(|a, b| a.get() + 1 == b.get());
+    let ranges = neighbours.filter_map(|lines| Some((*lines.first()?, *lines.last()?)));
+    let ranges: Vec<(LineNumber, LineNumber)> = ranges.collect();
+    let place = batch.place();
+    stream::iter(ranges)
+        .map(|(from, to)| store.events_in_lines(&place, from, to))
+        .buffered(READS_AT_A_TIME)
+        .try_concat()
+        .await
 }
 
 fn rows(batch: &Arc<Batch>, events: Vec<Event>) -> Vec<HistoryRow> {
@@ -243,17 +251,14 @@ fn rows(batch: &Arc<Batch>, events: Vec<Event>) -> Vec<HistoryRow> {
 
 /// Fetches the heavy fields of some records.
 async fn load(store: &Store, rows: &mut [HistoryRow]) -> Result<(), StoreError> {
-    for rows in rows.chunk_by_mut(|a, b| a.batch.id == b.batch.id) {
-        let Some(batch) = rows.first().map(|row| Arc::clone(&row.batch)) else {
-            continue;
-        };
-        let snapshot = |row: &HistoryRow| Snapshot::of(&row.event.detail);
-        let wanted: Vec<Snapshot> = rows.iter().map(snapshot).collect();
-        let fetched = details::fetch(store, &batch, &wanted).await?;
-        for row in rows {
-            let payload = fetched.get(&snapshot(row)).cloned().unwrap_or_default();
-            row.payload = Some(Box::new(payload));
-        }
+    let snapshot = |row: &HistoryRow| Snapshot::of(&row.event.detail);
+    let wanted = rows
+        .iter()
+        .map(|row| (Arc::clone(&row.batch), snapshot(row)));
+    let fetched = details::fetch_all(store, wanted.collect()).await?;
+    for row in rows {
+        let payload = fetched.get(&snapshot(row)).cloned().unwrap_or_default();
+        row.payload = Some(Box::new(payload));
     }
     Ok(())
 }

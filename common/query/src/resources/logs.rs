@@ -1,14 +1,16 @@
 //! The logs of batch details: one record for each call to 3Rivers.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
-use weir_domain::{CallNumber, EventNumber, LineNumber, LogId};
-use weir_store::{Batch, Call, CreatedId, Event, Store, StoreError};
+use weir_domain::{BatchId, CallNumber, EventNumber, LineNumber, LogId};
+use weir_store::{Batch, Call, CreatedId, DetailPlace, Event, Store, StoreError};
 
 use super::history::{SHARED, events_of_lines};
-use crate::lines::OfLines;
+use crate::lines::{OfLines, READS_AT_A_TIME};
 use crate::resources::Batches;
 use crate::schema::{Field, Parameter, Resource, Rule, SOME_TEXT, text};
 use crate::{Row, Value};
@@ -132,6 +134,8 @@ pub struct Logs;
 impl OfLines for Logs {
     type Row = LogRow;
     const IS_ONE_A_LINE: bool = false;
+    /// Their events hold the answers of all calls.
+    const WINDOW_MAX: u32 = 500;
 
     async fn in_lines(
         store: &Store,
@@ -201,20 +205,28 @@ fn rows(batch: &Arc<Batch>, events: Vec<Event>) -> Vec<LogRow> {
 
 /// Fetches the requests of some records.
 async fn load(store: &Store, rows: &mut [LogRow]) -> Result<(), StoreError> {
-    for rows in rows.chunk_by_mut(|a, b| a.batch.id == b.batch.id) {
-        let Some(batch) = rows.first().map(|row| Arc::clone(&row.batch)) else {
-            continue;
-        };
-        let version = |row: &LogRow| (row.event.detail.line(), row.call.request_version);
-        let mut wanted: Vec<_> = rows.iter().map(version).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let payloads = store.payload_versions(&batch.place(), &wanted).await?;
-        for row in rows {
-            row.request = payloads
-                .get(&version(row))
-                .map(|payload| payload.sent_request(&row.event.detail));
-        }
+    let version = |row: &LogRow| (row.event.detail.line(), row.call.request_version);
+    let mut of_batches: HashMap<BatchId, (DetailPlace, BTreeSet<_>)> = HashMap::new();
+    for row in rows.iter() {
+        let entry = of_batches.entry(row.batch.id);
+        let (_, versions) = entry.or_insert_with(|| (row.batch.place(), BTreeSet::new()));
+        versions.insert(version(row));
+    }
+    let reads = of_batches
+        .into_iter()
+        .map(|(batch, (place, versions))| async move {
+            let versions: Vec<(LineNumber, u32)> = versions.into_iter().collect();
+            let payloads = store.payload_versions(&place, &versions).await?;
+            Ok::<_, StoreError>((batch, payloads))
+        });
+    let payloads: HashMap<BatchId, _> = stream::iter(reads)
+        .buffer_unordered(READS_AT_A_TIME)
+        .try_collect()
+        .await?;
+    for row in rows {
+        let of_batch = payloads.get(&row.batch.id);
+        let payload = of_batch.and_then(|payloads| payloads.get(&version(row)));
+        row.request = payload.map(|payload| payload.sent_request(&row.event.detail));
     }
     Ok(())
 }

@@ -98,6 +98,8 @@ pub struct Messages;
 impl Keyed for Messages {
     type Row = MessageRow;
     type Partition = Month;
+    /// Each with a body of some hundred kilobytes at most.
+    const TOGETHER: usize = 100;
 
     fn month(month: Month) -> Option<Month> {
         Some(month)

@@ -2,10 +2,14 @@
 
 use chrono::DateTime;
 use uuid::Uuid;
-use weir_store::CreatedId;
+use weir_store::{CreatedId, Direction};
 
+use crate::budget::Budget;
+use crate::engine::{self, Answer, Collection, Source};
+use crate::list::{Ask, Listed};
+use crate::parse::Query;
 use crate::schema::{Field, Parameter, Resource, Rule, text};
-use crate::{Row, Value};
+use crate::{QueryError, Row, Value};
 
 /// How often a schedule may be due.
 pub(crate) const FREQUENCIES: &[&str] = &["Daily", "Weekly", "Monthly"];
@@ -88,5 +92,82 @@ impl Row for Report {
             created_ms: CREATED_MS,
             id: self.id(),
         }
+    }
+}
+
+/// The two reports, which everybody may see.
+#[derive(Debug)]
+pub struct Reports;
+
+/// Both, one after the other.
+struct ReportSource(Vec<Report>);
+
+impl Source for ReportSource {
+    type Row = Report;
+
+    async fn next(&mut self, _: usize) -> Result<Vec<Report>, QueryError> {
+        Ok(std::mem::take(&mut self.0))
+    }
+
+    async fn pass(&mut self, _: u64) -> Result<u64, QueryError> {
+        Ok(0)
+    }
+
+    fn total(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The collection of both.
+struct BothReports;
+
+impl Collection for BothReports {
+    type Row = Report;
+    type Source = ReportSource;
+
+    fn resource(&self) -> &'static Resource {
+        &REPORT
+    }
+
+    async fn open(
+        &self,
+        direction: Direction,
+        after: Option<CreatedId>,
+    ) -> Result<ReportSource, QueryError> {
+        let mut reports = Report::ALL.to_vec();
+        reports.sort_unstable_by_key(Row::position);
+        if direction == Direction::Backward {
+            reports.reverse();
+            reports.retain(|report| after.is_none_or(|after| report.position() < after));
+        } else {
+            reports.retain(|report| after.is_none_or(|after| report.position() > after));
+        }
+        Ok(ReportSource(reports))
+    }
+
+    async fn load(&self, _: &mut [Report]) -> Result<(), QueryError> {
+        Ok(())
+    }
+
+    async fn fetch(&self, positions: &[CreatedId]) -> Result<Vec<Report>, QueryError> {
+        let report = |position: &CreatedId| {
+            let mut reports = Report::ALL.into_iter();
+            reports.find(|report| report.id() == position.id)
+        };
+        Ok(positions.iter().filter_map(report).collect())
+    }
+}
+
+impl Listed for Reports {
+    type Row = Report;
+    const RESOURCE: &'static Resource = &REPORT;
+
+    async fn list(ask: &Ask, query: &Query) -> Result<Answer<Report>, QueryError> {
+        let budget = Budget::new(ask.limits, &[], &query.filters);
+        engine::answer(&BothReports, query, &budget).await
+    }
+
+    async fn get(_: &Ask, id: Uuid) -> Result<Option<Report>, QueryError> {
+        Ok(Report::ALL.into_iter().find(|report| report.id() == id))
     }
 }

@@ -15,6 +15,8 @@ use weir_store::{Batch, Detail, Payload, Store, StoreError};
 
 /// Lines that are looked at together.
 const LINES_TOGETHER: u32 = 5_000;
+/// Most lines that are looked at: some seconds of reading.
+const LINES_MAX: u32 = 200_000;
 /// Details whose XML is read together.
 const PAYLOADS_TOGETHER: usize = 100;
 /// What stands before the record's own columns.
@@ -34,6 +36,12 @@ pub enum MendError {
     TooLarge {
         /// The last line up to which it fits; `None` when the first row does not.
         fits_to: Option<LineNumber>,
+    },
+    /// More lines would have to be looked at than one request may.
+    #[error("too many lines would have to be looked at; line {to} is the last that may")]
+    TooFar {
+        /// The last line that may be looked at.
+        to: LineNumber,
     },
     /// A row cannot be written.
     #[error("a row cannot be written")]
@@ -96,7 +104,8 @@ impl Sheet {
 /// where a quote, a backslash and the end of a line count twice: that is what carries it.
 ///
 /// # Errors
-/// [`MendError::TooLarge`], which says up to which line it fits; a table that cannot be read.
+/// [`MendError::TooLarge`], which says up to which line it fits, [`MendError::TooFar`], which says up
+/// to which line may be looked; a table that cannot be read.
 pub async fn errors_csv(
     store: &Store,
     batch: &Batch,
@@ -109,7 +118,13 @@ pub async fn errors_csv(
     let mut sheet = Sheet::begin()?;
     let mut counted = Counted::default();
     let mut first = from.get();
-    while batch.counters.error > 0 && first <= to {
+    let far = first.saturating_add(LINES_MAX - 1);
+    let mut left = batch.counters.error;
+    while left > 0 && first <= to {
+        if first > far {
+            let to = LineNumber::new(far).unwrap_or(from);
+            return Err(MendError::TooFar { to });
+        }
         let end = first.saturating_add(LINES_TOGETHER - 1).min(to);
         let (Ok(start), Ok(stop)) = (LineNumber::new(first), LineNumber::new(end)) else {
             break;
@@ -122,6 +137,7 @@ pub async fn errors_csv(
             for detail in details {
                 let fits_to = sheet.last;
                 let payload = payloads.get(&(detail.line(), 1));
+                left = left.saturating_sub(1);
                 sheet.push(detail, payload.unwrap_or(&Payload::default()))?;
                 sheet.csv.flush().map_err(csv::Error::from)?;
                 if counted.of(sheet.csv.get_ref()) > bytes_max {

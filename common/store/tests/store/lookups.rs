@@ -37,13 +37,16 @@ async fn a_charge_leads_to_the_detail_that_made_it_and_then_to_its_refunds() {
     put(store, &[(one, &charge)]).await;
     assert_eq!(store.detail_of_charge(one).await, Ok(Some(charge.id)));
     let all = vec![charge.id, refunds[0].id, refunds[1].id];
-    assert_eq!(store.details_of_charge(one).await, Ok(all));
+    assert_eq!(store.details_of_charge(one, 9).await, Ok(Some(all)));
     assert_eq!(
-        store.details_of_charge(other).await,
-        Ok(vec![refunds[0].id])
+        store.details_of_charge(other, 9).await,
+        Ok(Some(vec![refunds[0].id]))
     );
     assert_eq!(store.detail_of_charge(other).await, Ok(None));
-    assert_eq!(store.details_of_charge(id(3)).await, Ok(Vec::new()));
+    assert_eq!(
+        store.details_of_charge(id(3), 9).await,
+        Ok(Some(Vec::new()))
+    );
 }
 
 #[tokio::test]
@@ -62,8 +65,8 @@ async fn a_refund_that_names_its_charge_is_found_by_it_from_the_start() {
             .unwrap();
     }
     puts.flush().await.unwrap();
-    let found = tables.store.details_of_charge(id(1)).await;
-    assert_eq!(found, Ok(vec![named.id]));
+    let found = tables.store.details_of_charge(id(1), 9).await;
+    assert_eq!(found, Ok(Some(vec![named.id])));
 }
 
 #[tokio::test]
@@ -94,7 +97,20 @@ async fn an_order_leads_to_every_charge_and_refund_of_the_seller_however_many() 
     }
     puts.flush().await.unwrap();
     let expected: Vec<DetailId> = charges.into_iter().chain(refunds).collect();
-    assert_eq!(store.details_of_order(id(1), &number).await, Ok(expected));
-    assert_eq!(store.details_of_order(id(2), &number).await, Ok(Vec::new()));
-    assert_eq!(store.details_of_order(id(1), "x").await, Ok(Vec::new()));
+    assert_eq!(
+        store.details_of_order(id(1), &number, 5_000).await,
+        Ok(Some(expected))
+    );
+    assert_eq!(
+        store.details_of_order(id(1), &number, 4_994).await,
+        Ok(None)
+    );
+    assert_eq!(
+        store.details_of_order(id(2), &number, 9).await,
+        Ok(Some(Vec::new()))
+    );
+    assert_eq!(
+        store.details_of_order(id(1), "x", 9).await,
+        Ok(Some(Vec::new()))
+    );
 }
