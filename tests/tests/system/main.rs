@@ -14,6 +14,7 @@ mod cost;
 mod end_to_end;
 mod faults;
 mod leases;
+mod messages;
 mod refunds;
 mod retries;
 mod sweeper;
