@@ -20,7 +20,8 @@ const NAME_CHARS_SHOWN: usize = 100;
 pub struct Query {
     /// What rows have to be: all of it.
     pub filters: Vec<Filter>,
-    /// What they are sorted by, the first above all; in the order they are read in, if none.
+    /// What they are sorted by, the first above all, each field once; in the order they are read in,
+    /// if none.
     pub sort: Vec<SortColumn>,
     /// Most rows of the page.
     pub page_size: u32,
@@ -209,18 +210,14 @@ impl Draft {
             );
             return self.refuse(name, message);
         };
-        if self
-            .query
-            .sort
-            .iter()
-            .any(|known| known.field.name == column)
-        {
-            return self.refuse(name, format!("must name {column} once"));
+        // Rows that come to the second mention of a field are the same in it.
+        let is_named = |known: &SortColumn| known.field.name == column;
+        if !self.query.sort.iter().any(is_named) {
+            self.query.sort.push(SortColumn {
+                field,
+                is_descending,
+            });
         }
-        self.query.sort.push(SortColumn {
-            field,
-            is_descending,
-        });
     }
 
     fn filter(&mut self, resource: &Resource, name: &str, value: &str) {

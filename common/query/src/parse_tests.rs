@@ -184,18 +184,23 @@ fn what_is_not_utf_8_is_refused_by_name() {
 }
 
 #[test]
-fn a_column_is_a_field_and_named_once() {
+fn a_column_is_a_field_and_counts_where_it_is_named_first() {
     assert_eq!(
         refused("sort_column[]=error_description"),
         ["sort_column[]"]
     );
-    assert_eq!(
-        refused("sort_column[]=amount&sort_column[]=-amount"),
-        ["sort_column[]"]
-    );
-    let query = read("sort_column[]=status&sort_column[]=-amount").unwrap();
-    let columns = query.sort.iter().map(|column| column.field.name);
-    assert_eq!(columns.collect::<Vec<_>>(), ["status", "amount"]);
+    for again in ["", "&sort_column[]=-status", "&sort_column[]=amount"] {
+        let query = read(&format!(
+            "sort_column[]=status&sort_column[]=-amount{again}"
+        ))
+        .unwrap();
+        let columns = query.sort.iter();
+        let columns = columns.map(|column| (column.field.name, column.is_descending));
+        assert_eq!(
+            columns.collect::<Vec<_>>(),
+            [("status", false), ("amount", true)]
+        );
+    }
 }
 
 #[test]

@@ -22,12 +22,11 @@ const MISSING: [&str; 10] = [
 ];
 
 /// Where a parameter is bound more tightly than in the contract: its name (or `*`), and the keyword.
-const TIGHTER: [(&str, &str); 5] = [
+const TIGHTER: [(&str, &str); 4] = [
     // The number of a page is one of 32 bits.
     ("page_number", "maximum"),
-    // Only fields can be sorted by, each once.
+    // Only fields can be sorted by.
     ("sort_column[]", "enum"),
-    ("sort_column[]", "uniqueItems"),
     // Texts that are taken as they come, but for what can be in a value at all.
     ("*", "maxItems"),
     // A UUID, a number of 64 bits, and the two forms of a time.

@@ -18,5 +18,6 @@ mod laws;
 mod mending;
 mod model;
 mod parameters;
+mod reference_changes;
 mod robust;
 mod schema;

@@ -249,8 +249,9 @@ fn every_field_can_be_sorted_by_both_ways_and_nothing_else() {
             let answered = case.get(asked, &format!("?sort_column[]={}", encoded(wrong)));
             assert_eq!(places(&answered), ["/query/sort_column[]"], "{wrong}");
         }
+        let once = case.get(asked, "?sort_column[]=id");
         let twice = case.get(asked, "?sort_column[]=id&sort_column[]=-id");
-        assert_eq!(places(&twice), ["/query/sort_column[]"]);
+        assert_eq!(twice.body, once.body);
     }
 }
 

@@ -173,12 +173,11 @@ fn query(resource: &Resource) -> Vec<Value> {
             "name": "sort_column[]",
             "in": "query",
             "description": "A field to sort by, with - before it for the opposite order; the first \
-                            above all, ties by id.",
+                            above all, ties by id. A field that is named again changes nothing.",
             "schema": {
                 "type": "array",
                 "items": { "type": "string", "minLength": 1, "enum": both.collect::<Vec<_>>() },
                 "minItems": 1,
-                "uniqueItems": true,
             },
         }),
         json!({
