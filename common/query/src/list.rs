@@ -143,8 +143,8 @@ impl<K: Keyed> Collection for Walked<'_, K> {
         Walk::begin(self.ask.store.clone(), self.budget.clone(), path).await
     }
 
-    async fn load(&self, _: &mut [K::Row]) -> Result<(), QueryError> {
-        Ok(())
+    async fn load(&self, rows: &mut [K::Row]) -> Result<(), QueryError> {
+        Ok(K::load(&self.ask.store, rows).await?)
     }
 
     async fn fetch(&self, positions: &[CreatedId]) -> Result<Vec<K::Row>, QueryError> {
@@ -321,6 +321,10 @@ impl Listed for Messages {
             return Ok(None);
         }
         Ok(Self::items(&ask.store, &[id]).await?.pop())
+    }
+
+    async fn load(ask: &Ask, rows: &mut [MessageRow]) -> Result<(), QueryError> {
+        Ok(<Self as Keyed>::load(&ask.store, rows).await?)
     }
 }
 

@@ -52,6 +52,15 @@ pub(crate) trait Keyed: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<CreatedId>, StoreError>> + Send;
 
+    /// Fetches the heavy fields of some, where there are any.
+    fn load(
+        store: &Store,
+        rows: &mut [Self::Row],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = (store, rows);
+        async { Ok(()) }
+    }
+
     /// Items by id, in the order of the ids; those that are gone are missing.
     fn items(
         store: &Store,

@@ -243,7 +243,8 @@ impl Store {
         Ok(())
     }
 
-    async fn read_body(&self, id: MessageId, key: &str) -> Result<String, StoreError> {
+    /// The body of a message that lies in the bucket.
+    pub async fn read_body(&self, id: MessageId, key: &str) -> Result<String, StoreError> {
         let answer = self
             .clients
             .s3
@@ -319,17 +320,29 @@ impl Store {
     /// The messages with some ids, any number, in the order of the ids and each once; those that do
     /// not exist are missing. Strongly consistent. Bodies in the bucket are read one after another.
     pub async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-        let keys = keys_of(ids, |id| id.to_string());
-        let items = self.items_by_key(&MESSAGES, READ, keys).await?;
-        let mut found = Vec::with_capacity(items.len());
-        for item in &items {
-            let (mut message, body_object) = Message::from_item(item)?;
+        let mut found = Vec::new();
+        for (mut message, body_object) in self.messages_unread(ids).await? {
             if let Some(key) = body_object {
                 message.body = self.read_body(message.id, &key).await?;
             }
             found.push(message);
         }
-        Ok(in_order_of(ids, |message: &Message| message.id, found))
+        Ok(found)
+    }
+
+    /// The same, where a body that lies in the bucket is left out and its object named instead.
+    pub async fn messages_unread(
+        &self,
+        ids: &[MessageId],
+    ) -> Result<Vec<(Message, Option<String>)>, StoreError> {
+        let keys = keys_of(ids, |id| id.to_string());
+        let items = self.items_by_key(&MESSAGES, READ, keys).await?;
+        let found: Vec<_> = items
+            .iter()
+            .map(Message::from_item)
+            .collect::<Result<_, _>>()?;
+        let id = |(message, _): &(Message, Option<String>)| message.id;
+        Ok(in_order_of(ids, id, found))
     }
 
     /// Puts the body of a kept message on a queue again, with the attributes that name it: whoever

@@ -40,9 +40,9 @@ impl Names {
         }
     }
 
-    /// Reads `WEIR_TABLE_PREFIX` and `WEIR_BUCKET`, for whoever also puts uploads; the queues have no
-    /// names then.
-    pub fn read_uploads(reader: &mut Reader) -> Self {
+    /// Reads `WEIR_TABLE_PREFIX` and `WEIR_BUCKET`, for whoever also puts or reads objects; the queues
+    /// have no names then.
+    pub fn read_tables_and_bucket(reader: &mut Reader) -> Self {
         Self {
             bucket: reader.text("WEIR_BUCKET"),
             ..Self::read_tables(reader)

@@ -29,7 +29,7 @@ pub struct State {
 pub fn read(reader: &mut Reader) -> Settings {
     Settings {
         aws: AwsOptions::read(reader),
-        names: Names::read_uploads(reader),
+        names: Names::read_tables_and_bucket(reader),
         auth: AuthOptions::read(reader),
     }
 }

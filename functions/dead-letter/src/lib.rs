@@ -31,7 +31,7 @@ pub struct State {
 pub fn read(reader: &mut Reader) -> Settings {
     Settings {
         aws: AwsOptions::read(reader),
-        names: Names::read_uploads(reader),
+        names: Names::read_tables_and_bucket(reader),
     }
 }
 

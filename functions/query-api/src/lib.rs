@@ -31,7 +31,7 @@ pub struct State {
 pub fn read(reader: &mut Reader) -> Settings {
     Settings {
         aws: AwsOptions::read(reader),
-        names: Names::read_tables(reader),
+        names: Names::read_tables_and_bucket(reader),
         auth: AuthOptions::read(reader),
         limits: QueryLimits::read(reader),
     }

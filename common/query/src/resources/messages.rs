@@ -20,7 +20,7 @@ pub static MESSAGE: Resource = Resource {
         Field::text("queue_url", "The queue that it came from"),
         Field::text("group_id", "The group that it was sent in"),
         Field::text("subject", "What it is about, as its sender says"),
-        Field::text("body", "Its text"),
+        Field::text("body", "Its text").heavy(),
         Field::text("attributes", "Its attributes, as JSON"),
         Field::one_of("status", STATUSES, "Where it stands"),
         Field::text("error_log", "Why it failed"),
@@ -59,17 +59,23 @@ pub(crate) const NARROWER: &[&str] = &["id", "created_at:gte"];
 
 /// A message as a row.
 #[derive(Debug, Clone)]
-pub struct MessageRow(pub Message);
+pub struct MessageRow {
+    /// The message; its body may lie elsewhere.
+    message: Message,
+    /// Where its body lies, if not beside it.
+    body_object: Option<String>,
+}
 
 impl Row for MessageRow {
     fn value(&self, field: &str) -> Value<'_> {
-        let message = &self.0;
+        let message = &self.message;
         match field {
             "id" => Value::id(message.id),
             "correlation_id" => Value::text(&message.correlation_id),
             "queue_url" => Value::text(&message.queue_url),
             "group_id" => Value::opt_text(message.group_id.as_deref()),
             "subject" => Value::opt_text(message.subject.as_deref()),
+            "body" if message.body.is_empty() => Value::Absent,
             "body" => Value::text(&message.body),
             "attributes" => Value::opt_text(message.attributes.as_deref()),
             "status" => Value::text(message.status.name()),
@@ -85,8 +91,14 @@ impl Row for MessageRow {
 
     fn position(&self) -> CreatedId {
         CreatedId {
-            created_ms: self.0.created_at.timestamp_millis(),
-            id: self.0.id.uuid(),
+            created_ms: self.message.created_at.timestamp_millis(),
+            id: self.message.id.uuid(),
+        }
+    }
+
+    fn unload(&mut self) {
+        if self.body_object.is_some() {
+            self.message.body = String::new();
         }
     }
 }
@@ -117,7 +129,20 @@ impl Keyed for Messages {
 
     async fn items(store: &Store, ids: &[Uuid]) -> Result<Vec<MessageRow>, StoreError> {
         let ids: Vec<MessageId> = ids.iter().filter_map(|id| (*id).try_into().ok()).collect();
-        let messages = store.messages(&ids).await?;
-        Ok(messages.into_iter().map(MessageRow).collect())
+        let messages = store.messages_unread(&ids).await?;
+        let row = |(message, body_object)| MessageRow {
+            message,
+            body_object,
+        };
+        Ok(messages.into_iter().map(row).collect())
+    }
+
+    async fn load(store: &Store, rows: &mut [MessageRow]) -> Result<(), StoreError> {
+        for row in rows {
+            if let Some(object) = &row.body_object {
+                row.message.body = store.read_body(row.message.id, object).await?;
+            }
+        }
+        Ok(())
     }
 }
