@@ -26,17 +26,16 @@ pub(crate) fn check_type(
 }
 
 /// Refuses a query, for operations that take no parameters.
-pub(crate) fn check_no_query(uri: &Uri) -> Result<(), ApiError> {
+pub(crate) fn no_query(uri: &Uri) -> Result<(), Vec<ValidationError>> {
     let Some(query) = uri.query().filter(|query| !query.is_empty()) else {
         return Ok(());
     };
     let name = query.split(['=', '&']).next().unwrap_or_default();
     let name: String = name.chars().take(100).collect();
-    let error = ValidationError::new(
+    Err(vec![ValidationError::new(
         format!("/query/{name}"),
         "this operation takes no parameters",
-    );
-    Err(ApiError::InvalidParameter(vec![error]))
+    )])
 }
 
 /// Reads a body of at most `bytes_max` bytes; `remedy` is told to whoever sends more. A length that is

@@ -42,7 +42,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     let scope = upload_scope(&allowed.scope)?;
-    body::check_no_query(&uri)?;
+    body::no_query(&uri).map_err(ApiError::InvalidParameter)?;
     check_type(&headers)?;
     let name = file_name(&headers)?;
     let idempotency_key = idempotency_key(&headers)?;

@@ -6,8 +6,8 @@
 //! sellers; a seller's key changes the report schedules that are about its seller, and nothing else.
 //! What a key may see and not change is a 403; what it may not see is a 404, whether it exists or not.
 //!
-//! What is wrong with a request is told in this order: who asks and their permission, the path, the
-//! scope, the type and the size of the body, the body, what is there.
+//! What is wrong with a request is told in this order: who asks and their permission, the path and
+//! the query, the scope, the type and the size of the body, the body, what is there.
 
 use axum::Json;
 use axum::body::Body;
@@ -74,15 +74,16 @@ struct Target<'a> {
 pub(crate) async fn create<C: Changeable, P: Permitted>(
     State(api): State<Api>,
     allowed: Allowed<P>,
-    PathIds(path): PathIds,
+    path: PathIds,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    let (path, ()) = path.and(body::no_query(&uri))?;
     let target = Target::of::<C>(&path)?;
     // The id of what is yet to be lies in nobody's scope.
     may_change::<C>(&allowed.scope, target.above, target.place)?;
-    let body = read::<C>(&uri, &headers, body).await?;
+    let body = read::<C>(&headers, body).await?;
     let created = api.changes().create(target.place, target.id, &body).await;
     let created = created.map_err(|error| not_changed::<C>(error, target.place))?;
     audit(&allowed, C::KIND, created.id(), "created");
@@ -93,14 +94,15 @@ pub(crate) async fn create<C: Changeable, P: Permitted>(
 pub(crate) async fn replace<C: Changeable, P: Permitted>(
     State(api): State<Api>,
     allowed: Allowed<P>,
-    PathIds(path): PathIds,
+    path: PathIds,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    let (path, ()) = path.and(body::no_query(&uri))?;
     let (place, id) = Target::of::<C>(&path)?.existing::<C>()?;
     may_change::<C>(&allowed.scope, &path, place)?;
-    let body = read::<C>(&uri, &headers, body).await?;
+    let body = read::<C>(&headers, body).await?;
     let replaced = api.changes().replace(place, id, &body).await;
     let replaced = replaced.map_err(|error| not_changed::<C>(error, place))?;
     audit(&allowed, C::KIND, id, "replaced");
@@ -111,12 +113,12 @@ pub(crate) async fn replace<C: Changeable, P: Permitted>(
 pub(crate) async fn delete<C: Changeable, P: Permitted>(
     State(api): State<Api>,
     allowed: Allowed<P>,
-    PathIds(path): PathIds,
+    path: PathIds,
     uri: Uri,
 ) -> Result<Response, ApiError> {
+    let (path, ()) = path.and(body::no_query(&uri))?;
     let (place, id) = Target::of::<C>(&path)?.existing::<C>()?;
     may_change::<C>(&allowed.scope, &path, place)?;
-    body::check_no_query(&uri)?;
     let deleted = api.changes().delete(C::KIND, place, id).await;
     deleted.map_err(|error| not_changed::<C>(error, place))?;
     audit(&allowed, C::KIND, id, "deleted");
@@ -196,12 +198,7 @@ fn may_change<C: Changeable>(
     )))
 }
 
-async fn read<C: Changeable>(
-    uri: &Uri,
-    headers: &HeaderMap,
-    sent: Body,
-) -> Result<reference::Body, ApiError> {
-    body::check_no_query(uri)?;
+async fn read<C: Changeable>(headers: &HeaderMap, sent: Body) -> Result<reference::Body, ApiError> {
     body::check_type(
         headers,
         &["application/json"],
