@@ -11,6 +11,7 @@ use uuid::Uuid;
 use weir_runtime::CorrelationId;
 
 use crate::keys::arguments::Keys;
+use crate::messages::arguments::Messages;
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -21,7 +22,7 @@ Exit codes:
   4    The time given by --timeout ran out
   130  Interrupted, or answered with no";
 
-/// Settlement files: check them, submit them, follow what becomes of them; and the keys for it
+/// Settlement files: check them, submit them, follow what becomes of them; with the keys and the messages for it
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Submit(Submit),
     Status(Status),
     Keys(Keys),
+    Messages(Messages),
 }
 
 /// Check a settlement file on this machine, sending nothing

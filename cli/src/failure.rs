@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weir_runtime::{ConfigError, HttpError};
+use weir_settlement::messages::ReplayError;
 use weir_store::StoreError;
 
 use crate::api::ApiError;
@@ -93,6 +94,9 @@ pub(crate) enum Failure {
     /// There is no key with that id.
     #[error("there is no key {id}")]
     NoSuchKey { id: Uuid },
+    /// A message that there is not, or that belongs to another queue.
+    #[error("{0}")]
+    NotReplayed(ReplayError),
     /// Nobody can be asked, and nobody said that it need not be.
     #[error("nobody can be asked whether it is the right key: standard input is no terminal")]
     NobodyToAsk,
@@ -144,7 +148,11 @@ impl Failure {
             | Self::NobodyToAsk
             | Self::Output(_) => EXIT_USAGE,
             Self::NothingVisible => EXIT_IN_ERROR,
-            Self::NoClient(_) | Self::Api(_) | Self::Tables(_) | Self::NoSuchKey { .. } => EXIT_API,
+            Self::NoClient(_)
+            | Self::Api(_)
+            | Self::Tables(_)
+            | Self::NoSuchKey { .. }
+            | Self::NotReplayed(_) => EXIT_API,
             Self::TimedOut { .. } => EXIT_TIMED_OUT,
             Self::UploadInterrupted | Self::Interrupted | Self::NotConfirmed => EXIT_INTERRUPTED,
         }
@@ -177,6 +185,9 @@ impl Failure {
                     .to_owned(),
             ),
             Self::NoSuchKey { .. } => Some("list them with: weir keys list".to_owned()),
+            Self::NotReplayed(_) => {
+                Some("find it under /v1/sqsmessages of the API".to_owned())
+            }
             Self::NobodyToAsk => Some("see that it is, and give --yes".to_owned()),
             Self::KeyScope(_)
             | Self::NotConfirmed

@@ -1,5 +1,5 @@
 //! The `weir` command: checks a settlement file on this machine, submits it, and follows what becomes
-//! of it; and looks after the keys of the API.
+//! of it; and looks after the keys of the API and the messages that bring reference data.
 //!
 //! Everything that the command takes from outside (time, randomness, connections, settings, its input
 //! and its two outputs, whether they are terminals, the wish to stop) comes in as [`Outside`], so that
@@ -14,6 +14,7 @@ mod arguments;
 mod failure;
 mod follow;
 mod keys;
+mod messages;
 mod progress;
 mod status;
 mod submit;
@@ -118,6 +119,7 @@ async fn dispatch(command: Command, outside: &mut Outside<'_>) -> Result<Report,
         Command::Submit(arguments) => submit(&arguments, outside).await,
         Command::Status(arguments) => status(&arguments, outside).await,
         Command::Keys(arguments) => keys::run(&arguments, outside).await,
+        Command::Messages(arguments) => messages::run(&arguments, outside).await,
     }
 }
 

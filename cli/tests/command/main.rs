@@ -13,6 +13,7 @@
 mod failures;
 mod help;
 mod keys;
+mod messages;
 mod pace;
 mod server;
 mod status;
