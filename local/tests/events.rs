@@ -124,7 +124,8 @@ impl Scene {
         let settings = weir_reference_sync::read(&mut reader);
         reader.finish().unwrap();
         let built = weir_reference_sync::build(settings, self.parts()).await;
-        let handled = weir_reference_sync::handle(&built.unwrap(), event(name), self.deadline());
+        let state = built.unwrap();
+        let handled = weir_reference_sync::handle(&state, event(name), self.deadline());
         handled.await.unwrap()
     }
 
@@ -133,7 +134,8 @@ impl Scene {
         let settings = weir_dead_letter::read(&mut reader);
         reader.finish().unwrap();
         let built = weir_dead_letter::build(settings, self.parts()).await;
-        let handled = weir_dead_letter::handle(&built.unwrap(), event(name), self.deadline());
+        let state = built.unwrap();
+        let handled = weir_dead_letter::handle(&state, event(name), self.deadline());
         handled.await.unwrap()
     }
 
@@ -236,7 +238,7 @@ fn a_function_of_the_api_needs_no_setting_but_what_it_uses() {
         let own = |name: &&str| ((*name).to_owned(), "weir".to_owned());
         Reader::new(names.iter().map(own))
     };
-    let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX"]);
+    let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX", "WEIR_BUCKET"]);
     let _ = weir_query_api::read(&mut reader);
     reader.finish().unwrap();
     let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX", "WEIR_BUCKET"]);

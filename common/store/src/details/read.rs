@@ -134,18 +134,6 @@ impl Store {
             .transpose()
     }
 
-    /// Some versions of details' payloads, one a line, by line; those that do not exist are missing.
-    pub async fn payloads(
-        &self,
-        place: &DetailPlace,
-        wanted: &[(LineNumber, u32)],
-    ) -> Result<BTreeMap<LineNumber, Payload>, StoreError> {
-        let payloads = self.payload_versions(place, wanted).await?.into_iter();
-        Ok(payloads
-            .map(|((line, _), payload)| (line, payload))
-            .collect())
-    }
-
     /// Some versions of details' payloads, by line and version, each wanted once; those that do not
     /// exist are missing.
     pub async fn payload_versions(
