@@ -11,6 +11,7 @@ install_command() {
         case $1 in
             cargo) say "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env" ;;
             cc) say 'xcode-select --install' ;;
+            python3-venv) say 'brew install python' ;;
             *) say "brew install $1" ;;
         esac
     else

@@ -16,6 +16,8 @@ fi
 begun=$SECONDS
 bash scripts/lint.sh
 step 'build the tests' cargo nextest run --workspace --no-run
+step 'build the programs' cargo build --package weir-local --package weir-cli --bins
+step 'the API against its document' bash scripts/schemathesis.sh
 say
-say "All checks and builds took $((SECONDS - begun)) s; now the tests."
+say "All that comes before the tests took $((SECONDS - begun)) s."
 cargo nextest run --workspace --profile "$profile"
