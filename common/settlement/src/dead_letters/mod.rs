@@ -102,8 +102,8 @@ impl DeadLetters {
                 .mark_lines(&batch, lines, delivery, correlation_id)
                 .await?;
         }
-        if marked > 0
-            && let Some(batch) = self.store.batch(batch.id).await?
+        // Also when nothing was marked: an earlier delivery may have stopped here.
+        if let Some(batch) = self.store.batch(batch.id).await?
             && batch.counters.unprocessed == 0
         {
             self.store.complete_batch(&batch, self.clock.now()).await?;

@@ -1,9 +1,11 @@
 use std::fmt::Debug;
 use std::slice::from_ref;
 
-use weir_domain::{BatchOrdinal, CustomerId, MessageId};
+use chrono::DateTime;
+use weir_domain::{BatchOrdinal, CustomerId, MessageId, MessageStatus};
 use weir_store::{
-    Client, Customer, Message, Program, ReportSchedule, Seller, SellerContact, StoreError,
+    Client, Customer, Message, MessageMark, Program, ReportSchedule, Seller, SellerContact,
+    StoreError,
 };
 
 use crate::make::{self, id};
@@ -227,4 +229,60 @@ async fn a_message_whose_attributes_no_item_can_hold_is_refused_with_its_size() 
     assert!(matches!(refused, StoreError::Refused { .. }), "{refused}");
     assert!(refused.to_string().contains("at most 409600"), "{refused}");
     same::<Message>(tables.store.messages(&[id(1)]).await, &[]);
+}
+
+#[tokio::test]
+async fn a_message_is_kept_once_and_what_is_there_is_told() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let first = make::message(1);
+    assert_eq!(store.keep_message(&first).await.unwrap(), first);
+    let second = Message {
+        body: "another".to_owned(),
+        ..first.clone()
+    };
+    assert_eq!(store.keep_message(&second).await.unwrap(), first);
+    same(store.messages(&[first.id]).await, &[first]);
+}
+
+#[tokio::test]
+async fn a_message_that_was_processed_stays_so_and_one_that_failed_need_not() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let message = Message {
+        status: MessageStatus::Unprocessed,
+        ..make::message(1)
+    };
+    let at = |minute: i64| DateTime::from_timestamp(minute * 60, 0).unwrap();
+    let failed = |minute, failure_count| MessageMark::Failed {
+        at: at(minute),
+        error_log: format!("why {minute}"),
+        failure_count,
+    };
+    let mark = async |mark: MessageMark| {
+        store.mark_message(message.id, &mark).await.unwrap();
+        let found = store.messages(&[message.id]).await.unwrap();
+        found.into_iter().next().unwrap()
+    };
+    store.keep_message(&message).await.unwrap();
+    let found = mark(failed(1, 1)).await;
+    assert_eq!(found.status, MessageStatus::Failed);
+    assert_eq!((found.failed_at, found.failure_count), (Some(at(1)), 1));
+    assert_eq!(found.error_log.as_deref(), Some("why 1"));
+    let found = mark(MessageMark::Processed { at: at(2) }).await;
+    assert_eq!(found.status, MessageStatus::Processed);
+    assert_eq!((found.processed_at, found.updated_at), (Some(at(2)), at(2)));
+    assert_eq!(mark(failed(3, 2)).await, found);
+}
+
+#[tokio::test]
+async fn what_is_not_there_cannot_be_marked() {
+    let tables = Tables::new().await;
+    let at = DateTime::UNIX_EPOCH;
+    let mark = MessageMark::Processed { at };
+    let refused = tables.store.mark_message(id(1), &mark).await;
+    assert!(
+        matches!(refused, Err(StoreError::Refused { .. })),
+        "{refused:?}"
+    );
 }
