@@ -19,5 +19,6 @@ mod mending;
 mod model;
 mod parameters;
 mod reference_changes;
+mod reference_rules;
 mod robust;
 mod schema;
