@@ -90,13 +90,16 @@ EOF
 # Every check of an answer. The others follow what a request made or deleted, which a GET does not.
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance
 checks=$checks,response_headers_conformance,negative_data_rejection,positive_data_acceptance
-export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
+export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH=$PWD/scripts PYTHONDONTWRITEBYTECODE=1
+schemathesis=$(cd "$venv/bin" && pwd)/schemathesis
+# It keeps what it has found where it runs.
+cd "$folder"
 for ids in drawn known; do
     # What has no id in its path would be asked the same again.
     others=()
     [ "$ids" = drawn ] || others=(--exclude-path-regex '^[^{]*$')
     say "schemathesis with $ids ids, seed $SEED"
-    "$venv/bin/schemathesis" --config-file "$folder/$ids.toml" run "$WEIR_API/openapi.json" \
+    "$schemathesis" --config-file "$folder/$ids.toml" run "$WEIR_API/openapi.json" \
         --header "Authorization: $WEIR_API_KEY" --include-method GET ${others[@]+"${others[@]}"} --checks "$checks" \
         --phases examples,coverage,fuzzing --max-examples "$EXAMPLES" --seed "$SEED" \
         --generation-database none --workers 2 --warnings off --no-color >"$folder/report" 2>&1 ||
