@@ -80,7 +80,7 @@ async fn what_can_be_refused_without_a_table_is() {
         ("GET", "/v1/files/x", &[key, key], 401),
         ("POST", "/v1/settlements", &[], 401),
         ("GET", "/v1/file/x", &[key], 404),
-        ("GET", "/", &[key], 404),
+        ("GET", "/v1", &[key], 404),
         ("GET", "/v1/files//batches", &[], 401),
         ("PUT", "/v1/settlements", &[key], 405),
         ("DELETE", "/v1/files/x", &[key], 405),
@@ -114,7 +114,7 @@ proptest! {
     fn no_bytes_of_a_request_get_another_answer_than_an_error_of_ours(
         method in prop_oneof![Just("GET"), Just("POST"), Just("BREW")],
         path in prop_oneof![
-            bytes(30).prop_map(|bytes| format!("/{}", encoded(&bytes))),
+            bytes(30).prop_map(|bytes| format!("/v{}", encoded(&bytes))),
             bytes(30).prop_map(|bytes| format!("/v1/files/{}", encoded(&bytes))),
             bytes(30).prop_map(|bytes| format!("/v1/files/{}/batches", encoded(&bytes))),
             Just("/v1/settlements".to_owned()),
