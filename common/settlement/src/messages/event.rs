@@ -20,12 +20,13 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
-use weir_domain::{AlternateSellerId, ClientId, EmailAddress};
+use weir_domain::{ClientId, EmailAddress};
 use weir_store::{
     Client, Customer, Program, Reference, ReferenceChange, ReferenceKind, Seller, SellerContact,
 };
 
 use super::delivery::text_of;
+use crate::reference::{Body, BodyError, Violation};
 
 /// Most characters of a name, and of every text that has no limit of its own.
 const TEXT_CHARACTERS_MAX: usize = 1_024;
@@ -181,10 +182,6 @@ impl<'a> Members<'a> {
         Some(address.to_string())
     }
 
-    fn email(&mut self, name: &str) -> Option<String> {
-        self.is_there(name).then(|| self.opt_email(name)).flatten()
-    }
-
     fn kind(&mut self) -> Option<(ReferenceKind, Action)> {
         let kind_of = |text: &str| {
             let (kind, action) = text.split_once('.')?;
@@ -246,11 +243,31 @@ impl<'a> Members<'a> {
         Some(told(ReferenceChange::Put(Box::new(reference)), parent))
     }
 
+    /// The members that the API's body of a kind has too.
+    fn body(&mut self, kind: ReferenceKind) -> Option<Body> {
+        let violations = match Body::of(kind, self.members, &[]) {
+            Ok(body) => return Some(body),
+            Err(BodyError::Schema(violations) | BodyError::Invalid(violations)) => violations,
+            Err(BodyError::NotAnObject(why)) => {
+                self.problems.push(format!("{}: {why}", self.path));
+                return None;
+            }
+        };
+        let path = self.path;
+        let told = violations.into_iter();
+        let told = told.map(|Violation { place, rule }| format!("{path}{place}: {rule}"));
+        self.problems.extend(told);
+        None
+    }
+
     fn client(&mut self, at: DateTime<Utc>) -> Option<Reference> {
-        let (id, name) = (self.parsed("id"), self.text("name"));
+        let (body, id) = (self.body(ReferenceKind::Client), self.parsed("id"));
+        let Some(Body::Client(body)) = body else {
+            return None;
+        };
         Some(Reference::Client(Client {
             id: id?,
-            name: name?,
+            name: body.name,
             processed_message_ts: Some(at),
             created_at: self.now,
             updated_at: self.now,
@@ -258,19 +275,19 @@ impl<'a> Members<'a> {
     }
 
     fn program(&mut self, at: DateTime<Utc>) -> Option<(Reference, Parent)> {
+        let body = self.body(ReferenceKind::Program);
         let (id, client_id) = (self.parsed("id"), self.parsed("client_id"));
-        let (name, status) = (self.text("name"), self.parsed("status"));
-        let reply_to_email = self.email("reply_to_email");
-        let support_email = self.email("support_email");
-        let sender_email = self.email("sender_email");
+        let Some(Body::Program(body)) = body else {
+            return None;
+        };
         let program = Program {
             id: id?,
             client_id: client_id?,
-            name: name?,
-            status: status?,
-            reply_to_email: Some(reply_to_email?),
-            support_email: Some(support_email?),
-            sender_email: Some(sender_email?),
+            name: body.name,
+            status: body.status,
+            reply_to_email: Some(body.reply_to_email),
+            support_email: Some(body.support_email),
+            sender_email: Some(body.sender_email),
             processed_message_ts: Some(at),
             created_at: self.now,
             updated_at: self.now,
@@ -280,17 +297,19 @@ impl<'a> Members<'a> {
     }
 
     fn seller(&mut self, at: DateTime<Utc>) -> Option<(Reference, Parent)> {
+        let body = self.body(ReferenceKind::Seller);
         let (id, client_id) = (self.parsed("id"), self.parsed("client_id"));
-        let (program_id, name) = (self.parsed("program_id"), self.text("name"));
-        let most = AlternateSellerId::CHARACTERS_MAX;
-        let alternate_seller_id = self.opt_parsed("alternate_seller_id", most);
+        let (program_id, status) = (self.parsed("program_id"), self.opt_owned("status"));
+        let Some(Body::Seller(body)) = body else {
+            return None;
+        };
         let seller = Seller {
-            status: self.opt_owned("status"),
             id: id?,
             client_id: client_id?,
             program_id: program_id?,
-            alternate_seller_id,
-            name: name?,
+            alternate_seller_id: body.alternate_seller_id,
+            name: body.name,
+            status,
             processed_message_ts: Some(at),
             created_at: self.now,
             updated_at: self.now,
@@ -300,13 +319,17 @@ impl<'a> Members<'a> {
     }
 
     fn customer(&mut self, at: DateTime<Utc>) -> Option<(Reference, Parent)> {
+        let body = self.body(ReferenceKind::Customer);
         let (id, client_id) = (self.parsed("id"), self.parsed("client_id"));
         let program_id = self.parsed("program_id");
+        let Some(Body::Customer(body)) = body else {
+            return None;
+        };
         let customer = Customer {
-            name: self.opt_owned("name"),
             id: id?,
             client_id: client_id?,
             program_id: program_id?,
+            name: body.name,
             processed_message_ts: Some(at),
             created_at: self.now,
             updated_at: self.now,

@@ -73,10 +73,10 @@ fn everything_that_is_wrong_is_told_at_once() {
         "/occurred_at:",
         "/data/id:",
         "/data/client_id: is required",
-        "/data/name: must have 1 to 1024 characters, has 0",
+        "/data/name: must not be empty",
         "/data/status: must be one of Created, Active",
         "/data/reply_to_email: must be an e-mail address",
-        "/data/support_email: must be a text",
+        "/data/support_email: must be a string",
         "/data/sender_email: is required",
     ] {
         let count = problems
@@ -125,27 +125,20 @@ fn texts_are_taken_up_to_their_limit_in_characters() {
     }
     // 64 before the `@`, and parts of at most 63 after it.
     let address = |length: usize| {
-        let rest = length - 65;
-        let (a, b) = (rest.min(63), rest.saturating_sub(64));
-        format!(
-            "{}@{}.{}",
-            "a".repeat(64),
-            "b".repeat(a),
-            "c".repeat(b.min(63))
-        )
+        let (most, rest) = ("b".repeat(63), "c".repeat(length - 129));
+        format!("{}@{most}.{rest}", "a".repeat(64))
     };
-    for (length, fits) in [(190, true), (192, true)] {
-        let data = with(program(), "sender_email", json!(address(length)));
+    let long = |length: usize| format!("{}.example.com", address(length - 12));
+    for (length, fits) in [(191, true), (200, true), (201, false)] {
+        let address = if length < 192 {
+            address(length)
+        } else {
+            long(length)
+        };
+        assert_eq!(address.len(), length);
+        let data = with(program(), "sender_email", json!(address));
         assert_eq!(told("program.created", &data).is_ok(), fits, "{length}");
     }
-    let long = format!(
-        "{}@{}.{}.com",
-        "a".repeat(64),
-        "b".repeat(63),
-        "c".repeat(67)
-    );
-    let data = with(program(), "sender_email", json!(long));
-    assert!(told("program.created", &data).is_err());
 }
 
 #[test]
