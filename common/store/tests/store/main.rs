@@ -11,6 +11,7 @@
 mod api_keys;
 mod by_id;
 mod capacity;
+mod changes;
 mod keys;
 mod lines;
 mod lookups;

@@ -1,0 +1,191 @@
+//! Reference data is written over what was read, and changed in the order of its times.
+
+use chrono::TimeDelta;
+use weir_domain::AlternateSellerId;
+use weir_store::{
+    Changed, Kept, Parent, Reference, ReferenceChange, ReferenceKind, ReferenceWrite, StoreError,
+    TOMBSTONE_DAYS, Written,
+};
+
+use crate::make::{self, at, id};
+use crate::tables_of::Tables;
+
+fn client(name: &str) -> Reference {
+    let mut client = make::client(1);
+    name.clone_into(&mut client.name);
+    Reference::Client(client)
+}
+
+fn write(over: Option<Kept>, after: Option<Reference>, millis: i64) -> ReferenceWrite {
+    ReferenceWrite {
+        kind: ReferenceKind::Client,
+        id: client("").id(),
+        over,
+        after,
+        changed_at: at(millis),
+        parent: Parent::Any,
+    }
+}
+
+#[tokio::test]
+async fn a_write_takes_effect_only_over_what_was_read() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let first = write(None, Some(client("A")), 1);
+    assert_eq!(store.write_reference(&first).await, Ok(Written::Done));
+    let again = store.write_reference(&first).await;
+    assert!(
+        matches!(again, Err(StoreError::Conflict { .. })),
+        "{again:?}"
+    );
+    let kept = store.kept_reference(first.kind, first.id).await.unwrap();
+    assert_eq!(kept.as_ref().unwrap().changed_at, at(1));
+    let second = write(kept.clone(), Some(client("B")), 2);
+    assert_eq!(store.write_reference(&second).await, Ok(Written::Done));
+    let late = store.write_reference(&write(kept, None, 3)).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+    assert_eq!(store.client(id(1)).await.unwrap().unwrap().name, "B");
+}
+
+#[tokio::test]
+async fn a_tombstone_is_known_and_seen_by_no_reader() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let put = |name: &str| ReferenceChange::Put(Box::new(client(name)));
+    let (kind, client_id) = (ReferenceKind::Client, client("").id());
+    assert!(!store.is_reference_known(kind, client_id).await.unwrap());
+    let delete = ReferenceChange::Delete(kind, client_id);
+    // Even of what has not been there: whatever made it is older.
+    assert_eq!(
+        store.change_reference(&delete, at(5)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(
+        store.change_reference(&put("A"), at(4)).await,
+        Ok(Changed::Older)
+    );
+    assert_eq!(
+        store.change_reference(&put("A"), at(5)).await,
+        Ok(Changed::Older)
+    );
+    assert_eq!(store.client(id(1)).await, Ok(None));
+    assert_eq!(store.clients(&[id(1)]).await, Ok(Vec::new()));
+    assert!(store.is_reference_known(kind, client_id).await.unwrap());
+    assert_eq!(
+        store.change_reference(&put("B"), at(6)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(store.client(id(1)).await.unwrap().unwrap().name, "B");
+    assert!(TOMBSTONE_DAYS >= TimeDelta::days(90).num_days());
+}
+
+#[tokio::test]
+async fn changes_in_any_order_end_in_the_newest() {
+    let orders = [
+        [1, 2, 3],
+        [1, 3, 2],
+        [2, 1, 3],
+        [2, 3, 1],
+        [3, 1, 2],
+        [3, 2, 1],
+    ];
+    for order in orders {
+        let tables = Tables::new().await;
+        for millis in order {
+            let change = match millis {
+                2 => ReferenceChange::Delete(ReferenceKind::Client, client("").id()),
+                _ => ReferenceChange::Put(Box::new(client(&millis.to_string()))),
+            };
+            tables
+                .store
+                .change_reference(&change, at(millis))
+                .await
+                .unwrap();
+        }
+        let left = tables.store.client(id(1)).await.unwrap().unwrap();
+        assert_eq!(left.name, "3", "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_asks_for_what_it_is_to_belong_to() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let program = Reference::Program(make::program(1));
+    let (kind, parent) = (ReferenceKind::Client, client("").id());
+    let under = |parent| ReferenceWrite {
+        kind: ReferenceKind::Program,
+        id: program.id(),
+        over: None,
+        after: Some(program.clone()),
+        changed_at: at(9),
+        parent,
+    };
+    for asked in [Parent::There(kind, parent), Parent::Known(kind, parent)] {
+        let refused = store.write_reference(&under(asked)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })));
+    }
+    let delete = ReferenceChange::Delete(kind, parent);
+    store.change_reference(&delete, at(1)).await.unwrap();
+    let refused = store
+        .write_reference(&under(Parent::There(kind, parent)))
+        .await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })));
+    let taken = store
+        .write_reference(&under(Parent::Known(kind, parent)))
+        .await;
+    assert_eq!(taken, Ok(Written::Done));
+}
+
+#[tokio::test]
+async fn an_alternate_id_leads_to_one_seller_at_a_time() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let alternate: AlternateSellerId = "ALT-X".parse().unwrap();
+    let seller = |number, has_it: bool| {
+        let mut seller = make::seller(number);
+        seller.program_id = id(1);
+        seller.alternate_seller_id = has_it.then(|| alternate.clone());
+        seller
+    };
+    let put =
+        |number, has_it| ReferenceChange::Put(Box::new(Reference::Seller(seller(number, has_it))));
+    let leads_to = async || {
+        let found = store
+            .seller_by_alternate_id(id(1), &alternate)
+            .await
+            .unwrap();
+        found.map(|seller| seller.id)
+    };
+    assert_eq!(
+        store.change_reference(&put(1, true), at(1)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(leads_to().await, Some(id(1)));
+    let taken = store.change_reference(&put(2, true), at(2)).await;
+    assert_eq!(taken, Ok(Changed::AlternateIdTaken(id(1))));
+    assert_eq!(store.seller(id(2)).await, Ok(None));
+    assert_eq!(
+        store.change_reference(&put(1, false), at(3)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(leads_to().await, None);
+    assert_eq!(
+        store.change_reference(&put(2, true), at(4)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(leads_to().await, Some(id(2)));
+    // A way that was left behind is taken over.
+    store.put_seller(&seller(2, false)).await.unwrap();
+    assert_eq!(
+        store.change_reference(&put(1, true), at(5)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(leads_to().await, Some(id(1)));
+    let delete = ReferenceChange::Delete(ReferenceKind::Seller, seller(1, true).id.uuid());
+    assert_eq!(
+        store.change_reference(&delete, at(6)).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(leads_to().await, None);
+}
