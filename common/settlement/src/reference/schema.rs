@@ -292,3 +292,51 @@ fn emails(place: &str, value: &Value) -> Result<Checked, Vec<Violation>> {
         Err(violations)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_domain::{AlternateSellerId, ProgramStatus, ScheduleFrequency, WeekDay};
+
+    fn words(schema: &BodySchema, name: &str) -> Vec<&'static str> {
+        let member = schema.members.iter().find(|member| member.name == name);
+        match member.unwrap().rule {
+            MemberRule::OneOf(words) => words.to_vec(),
+            rule => panic!("{rule:?}"),
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_member_are_those_of_its_type() {
+        let names: Vec<_> = ProgramStatus::ALL.iter().map(|one| one.name()).collect();
+        assert_eq!(words(&PROGRAM_BODY, "status"), names);
+        let names: Vec<_> = ScheduleFrequency::ALL
+            .iter()
+            .map(|one| one.name())
+            .collect();
+        assert_eq!(words(&SCHEDULE_BODY, "schedule_frequency"), names);
+        let names: Vec<_> = WeekDay::ALL.iter().map(|one| one.name()).collect();
+        assert_eq!(words(&SCHEDULE_BODY, "schedule_week_day"), names);
+    }
+
+    #[test]
+    fn an_alternate_id_has_the_length_of_its_type() {
+        let member = SELLER_BODY.members.first().unwrap();
+        assert_eq!(
+            member.rule,
+            MemberRule::Text {
+                chars_min: 1,
+                chars_max: Some(AlternateSellerId::CHARACTERS_MAX),
+            }
+        );
+    }
+
+    #[test]
+    fn a_length_is_counted_in_characters() {
+        for (count, is_good) in [(0, false), (1, true), (1_024, true), (1_025, false)] {
+            let body = serde_json::json!({"name": "ü".repeat(count)});
+            let checked = CLIENT_BODY.check(body.as_object().unwrap());
+            assert_eq!(checked.is_ok(), is_good, "{count}");
+        }
+    }
+}
