@@ -11,9 +11,11 @@
 
 mod bad_input;
 mod cost;
+mod dead_letters;
 mod end_to_end;
 mod faults;
 mod leases;
+mod message_order;
 mod messages;
 mod refunds;
 mod retries;
