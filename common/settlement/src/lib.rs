@@ -7,7 +7,7 @@
 //! | [`mend`] | give the details in error out as a table |
 //! | [`messages`] | apply the messages that bring reference data, in whatever order they come |
 //! | [`dead_letters`] | keep what ended among the dead letters, and give its details to a person |
-//! | [`reference`] | create, replace and delete reference data |
+//! | [`mod@reference`] | create, replace and delete reference data |
 //! | [`sweep`] | find what nothing is working on, and wake it |
 //!
 //! A use case takes its collaborators as arguments and returns a value or a typed error. Everything

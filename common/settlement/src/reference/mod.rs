@@ -3,13 +3,13 @@
 //! What is to be comes as a [`Body`], parsed once; whose it is is told by a [`Place`]. Invariants:
 //!
 //! - A change takes effect only over what was read, and is later than it. The clocks of two functions
-//!   need not agree to the millisecond: up to [`CLOCKS_APART_MAX`], what is ahead is gone by and the
+//!   need not agree to the millisecond: up to a second, what is ahead is gone by and the
 //!   change counts as a millisecond later; beyond that it is refused as [`ReferenceError::Newer`].
 //! - An id is used once: what exists is not created again, whoever asks. What was deleted may be.
 //! - What is created belongs to something that is there at that moment, in one transaction.
 //! - What something hangs on is not deleted. The indexes that tell this lag behind by moments, so a
 //!   deletion writes the tombstone first, upon which nothing new can come under it; waits until the
-//!   indexes have surely caught up ([`INDEX_LAG`]); looks again; and takes itself back if it finds
+//!   indexes have surely caught up, half a second; looks again; and takes itself back if it finds
 //!   something after all.
 //!
 //! A seller's contacts come and go with messages alone, so they keep nothing from being deleted.
