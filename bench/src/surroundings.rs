@@ -34,7 +34,8 @@ impl Surroundings {
     /// is built from.
     pub(crate) async fn start(folder: &Path) -> anyhow::Result<(Self, Parts)> {
         let outside = Outside::system();
-        let (on_created, created) = mpsc::channel(16);
+        // As many objects may be put as nobody takes note of.
+        let (on_created, created) = mpsc::channel(1_000);
         let objects = S3Options {
             folder: folder.to_owned(),
             port: None,
