@@ -2,9 +2,13 @@
 //!
 //! A message that could not be dealt with, however often it came, is set aside by its queue, which
 //! forgets it after some days. Here it is kept as a failed message, with where it came from. One that
-//! woke details leaves them behind: those that are still open, that nobody works on and that nothing
-//! else will wake soon are put in Error with what to do, by the same conditional write as any outcome.
-//! Whoever settles one of them meanwhile was faster, and nothing is marked.
+//! woke details leaves them behind: those that are as they were when it was sent, and that nobody
+//! works on, are put in Error with what to do, by the same conditional write as any outcome. Whoever
+//! settles one of them meanwhile was faster, and nothing is marked.
+//!
+//! A detail that has changed since has another message, or the sweeper, to wake it. One with a call
+//! whose outcome is not known is left to them as well: it is to be asked for again under its key while
+//! that is valid, and nobody may take it for one that was never sent.
 //!
 //! A dead letter that comes twice is the same message and finds nothing left to mark.
 
@@ -19,6 +23,8 @@ use weir_store::{
 
 use crate::messages::Delivery;
 
+/// What the name of the queue that wakes details holds, and that of its dead letters.
+const DETAILS_QUEUE: &str = "details";
 /// Most outcomes of one transaction.
 const TOGETHER_MAX: usize = 25;
 /// How often a transaction is tried.
@@ -90,8 +96,8 @@ impl DeadLetters {
         correlation_id: &str,
     ) -> Result<u64, StoreError> {
         let message: DetailsMessage = match serde_json::from_str(&delivery.body) {
-            Ok(message) => message,
-            Err(_) => return Ok(0),
+            Ok(message) if delivery.queue_name().contains(DETAILS_QUEUE) => message,
+            _ => return Ok(0),
         };
         let Some(batch) = self.store.batch(message.batch_id).await? else {
             return Ok(0);
@@ -118,6 +124,10 @@ impl DeadLetters {
         delivery: &Delivery,
         correlation_id: &str,
     ) -> Result<u64, StoreError> {
+        // Without it nothing tells which details have changed since.
+        let Some(sent_at) = sent_at(delivery) else {
+            return Ok(0);
+        };
         let mut lines = lines.to_vec();
         lines.sort_unstable();
         lines.dedup();
@@ -127,7 +137,7 @@ impl DeadLetters {
             let details = self.store.details(&batch.place(), &lines).await?;
             let outcomes: Vec<Outcome> = details
                 .into_iter()
-                .filter(|detail| is_left_behind(detail, now))
+                .filter(|detail| is_left_behind(detail, sent_at, now))
                 .filter_map(|detail| undeliverable(detail, delivery, correlation_id, now))
                 .collect();
             if outcomes.is_empty() {
@@ -159,12 +169,20 @@ impl DeadLetters {
     }
 }
 
-/// Whether nobody works on an open detail and nothing says when it is to be sent: what is postponed
-/// has a later message, or the sweeper, to wake it.
-fn is_left_behind(detail: &Detail, now: DateTime<Utc>) -> bool {
+/// When a message was sent.
+fn sent_at(delivery: &Delivery) -> Option<DateTime<Utc>> {
+    let millis = delivery.attributes.get("SentTimestamp")?;
+    DateTime::from_timestamp_millis(millis.parse().ok()?)
+}
+
+/// Whether an open detail is as it was when its message was sent, and nobody works on it.
+fn is_left_behind(detail: &Detail, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     detail.status.is_open()
+        && detail.attempted_at.is_none()
+        && detail.next_attempt_at.is_none()
+        && detail.waiting_since.is_none()
+        && detail.updated_at.timestamp_millis() <= sent_at.timestamp_millis()
         && detail.lease_until.is_none_or(|until| until <= now)
-        && detail.next_attempt_at.is_none_or(|next| next <= now)
 }
 
 /// The outcome that gives a detail to a person; none when its status takes no such step.
@@ -177,16 +195,9 @@ fn undeliverable(
     let leased_version = detail.version;
     let event = DetailEvent::Rejected;
     detail.status = detail.status.after(event).ok()?;
-    let hint = match detail.attempted_at {
-        Some(at) => format!(
-            "a call was begun at {} whose outcome was not recorded: look the detail up at 3Rivers \
-             before retrying it",
-            at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-        ),
-        None => "no call was begun: retry it".to_owned(),
-    };
     let words = format!(
-        "the message that was to have it sent was received {} times in vain; {hint}",
+        "the message that was to have it sent was received {} times in vain; no call was begun: \
+         retry it",
         delivery.receive_count.max(1)
     );
     detail.error_code = Some(ErrorCode::Undeliverable.code().to_owned());
