@@ -205,8 +205,7 @@ pub(crate) fn unanswered(error: QueryError) -> ApiError {
         QueryError::TooWide { rows_max, narrower } => (
             "/query",
             format!(
-                "more than {rows_max} rows would have to be looked at for this page: {}, or \
-                 follow the Link headers from page to page",
+                "more than {rows_max} rows would have to be looked at for this page: {}",
                 narrow(&narrower)
             ),
         ),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use weir_runtime::Reader;
 
 use crate::QueryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Test};
 
 /// Keys that may be passed over for each row that may be looked at: they cost so much less.
 const KEYS_PER_ROW: u64 = 10;
@@ -64,9 +64,25 @@ impl Budget {
         narrower: &'static [&'static str],
         filters: &[Filter],
     ) -> Self {
+        // Who has the batch or the file already is not helped by what all of it shares.
+        let is_named = |field: &str| {
+            let names = |filter: &Filter| matches!(filter.test, Test::In(_));
+            filters
+                .iter()
+                .any(|filter| filter.field == field && names(filter))
+        };
+        let within =
+            |held: &str, shared: &[&str], field: &str| is_named(held) && shared.contains(&field);
+        let has_lower = filters.iter().any(|filter| {
+            let bounds = !matches!(filter.test, Test::AtMost(_) | Test::Below(_) | Test::Not(_));
+            filter.field == "created_at" && bounds
+        });
         let is_held = |name: &str| {
             let field = name.split([':', ' ']).next().unwrap_or_default();
-            filters.iter().any(|filter| filter.field == field)
+            is_named(field)
+                || (field == "created_at" && has_lower)
+                || within("batch_id", &["file_id", "seller_id", "created_at"], field)
+                || within("file_id", &["created_at"], field)
         };
         let narrower = narrower.iter().copied().filter(|name| !is_held(name));
         Self {
@@ -79,6 +95,18 @@ impl Budget {
     /// How many rows have been looked at.
     pub(crate) fn rows_read(&self) -> u64 {
         self.spent.rows.load(Ordering::Relaxed)
+    }
+
+    /// How many rows may still be looked at; one at least, so that the next says that it is too much.
+    pub(crate) fn rows_left(&self) -> u64 {
+        let most = self.limits.rows_max;
+        most.saturating_sub(self.rows_read()).max(1)
+    }
+
+    /// How many items may still be read; one at least.
+    pub(crate) fn items_left(&self) -> u64 {
+        let read = self.spent.items.load(Ordering::Relaxed);
+        self.limits.rows_max.saturating_sub(read).max(1)
     }
 
     /// Counts rows that were looked at.

@@ -15,10 +15,8 @@ use weir_store::CreatedId;
 use crate::schema::{Kind, Resource};
 use crate::{Query, Value};
 
-/// Most bytes of sort values in a cursor.
-const VALUES_BYTES_MAX: usize = 1_024;
 /// Most characters of a cursor.
-const CHARS_MAX: usize = 4_096;
+const CHARS_MAX: usize = 2_048;
 
 /// Where a page ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,20 +51,23 @@ enum FormValue {
 impl Cursor {
     /// Its text. Values that are too long are left out: the row is then found by its id.
     pub(crate) fn write(&self, resource: &Resource, query: &Query) -> Option<String> {
-        let bytes: usize = self.values.iter().map(Value::weight).sum();
-        let values = match bytes {
-            0..=VALUES_BYTES_MAX => self.values.as_slice(),
-            _ => &[],
+        let form = |values: &[Value<'static>]| {
+            let form = Form {
+                q: question(resource, query),
+                c: self.position.created_ms,
+                i: self.position.id,
+                v: values.iter().map(form_of).collect(),
+            };
+            // Numbers and texts always have a JSON form.
+            let json = serde_json::to_vec(&form).ok()?;
+            Some(URL_SAFE_NO_PAD.encode(json))
         };
-        let form = Form {
-            q: question(resource, query),
-            c: self.position.created_ms,
-            i: self.position.id,
-            v: values.iter().map(form_of).collect(),
-        };
-        // Numbers and texts always have a JSON form.
-        let json = serde_json::to_vec(&form).ok()?;
-        Some(URL_SAFE_NO_PAD.encode(json))
+        let text = form(&self.values)?;
+        if text.len() <= CHARS_MAX {
+            Some(text)
+        } else {
+            form(&[])
+        }
     }
 
     /// Reads a text, or says in words why it is no cursor of this question.

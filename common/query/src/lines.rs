@@ -255,7 +255,9 @@ impl<L: OfLines> Source for LineSource<L> {
             } else {
                 self.window.min(L::WINDOW_MAX)
             };
-            let windows = self.next_windows(most).await?;
+            // No further than may be looked at: what comes beyond may not be needed.
+            let left = u32::try_from(self.budget.rows_left()).unwrap_or(u32::MAX);
+            let windows = self.next_windows(most.min(left)).await?;
             if windows.is_empty() {
                 return Ok(Vec::new());
             }

@@ -193,8 +193,8 @@ impl Listed for Files {
         let budget = Budget::new(ask.limits, files::NARROWER, &filters);
         let (way, by) = plan::way_to_files(ask, &query.filters);
         let sees = match &way {
-            Way::Known(ids) => files_seen(ask, ids).await?,
-            _ => file_scope(ask, &budget).await?,
+            Way::Known(ids) => files_seen(ask, &budget, ids).await?,
+            _ => file_scope(ask, &budget, &filters).await?,
         };
         let walked = Walked::<Self> {
             ask,
@@ -214,12 +214,14 @@ impl Listed for Files {
         let Some(FileRow(file)) = Self::items(&ask.store, &[id]).await?.pop() else {
             return Ok(None);
         };
-        Ok(is_file_seen(ask, &file).await?.then_some(FileRow(file)))
+        Ok(is_file_seen(ask, None, &file)
+            .await?
+            .then_some(FileRow(file)))
     }
 }
 
 /// Whether a caller may see a file.
-async fn is_file_seen(ask: &Ask, file: &File) -> Result<bool, QueryError> {
+async fn is_file_seen(ask: &Ask, budget: Option<&Budget>, file: &File) -> Result<bool, QueryError> {
     // What is not of the caller's program is not looked into: how long that takes would tell.
     if !ask
         .scope
@@ -228,16 +230,18 @@ async fn is_file_seen(ask: &Ask, file: &File) -> Result<bool, QueryError> {
         return Ok(false);
     }
     match ask.scope.seller_id {
-        Some(seller) if file.seller_id != Some(seller) => holds_batch_of_scope(ask, file).await,
+        Some(seller) if file.seller_id != Some(seller) => {
+            holds_batch_of_scope(ask, budget, file).await
+        }
         _ => Ok(true),
     }
 }
 
 /// Which of some files a caller may see.
-async fn files_seen(ask: &Ask, ids: &[Uuid]) -> Result<Sees<Files>, QueryError> {
+async fn files_seen(ask: &Ask, budget: &Budget, ids: &[Uuid]) -> Result<Sees<Files>, QueryError> {
     let mut seen: HashSet<FileId> = HashSet::new();
     for FileRow(file) in Files::items(&ask.store, ids).await? {
-        if is_file_seen(ask, &file).await? {
+        if is_file_seen(ask, Some(budget), &file).await? {
             seen.insert(file.id);
         }
     }
@@ -248,9 +252,16 @@ async fn files_seen(ask: &Ask, ids: &[Uuid]) -> Result<Sees<Files>, QueryError> 
 const BATCHES_TOGETHER: usize = 100;
 
 /// Whether a file holds a batch that the caller may see.
-async fn holds_batch_of_scope(ask: &Ask, file: &File) -> Result<bool, QueryError> {
+async fn holds_batch_of_scope(
+    ask: &Ask,
+    budget: Option<&Budget>,
+    file: &File,
+) -> Result<bool, QueryError> {
     let scope = ask.scope_filters();
     for ids in crate::resources::ids_of_file(file).chunks(BATCHES_TOGETHER) {
+        if let Some(budget) = budget {
+            budget.items(ids.len())?;
+        }
         let batches = Batches::items(&ask.store, ids).await?;
         if batches
             .iter()
@@ -264,7 +275,11 @@ async fn holds_batch_of_scope(ask: &Ask, file: &File) -> Result<bool, QueryError
 
 /// Which files a caller may see: those of their client and program, and of these a seller those
 /// that were sent for them or hold a batch of theirs.
-async fn file_scope(ask: &Ask, budget: &Budget) -> Result<Sees<Files>, QueryError> {
+async fn file_scope(
+    ask: &Ask,
+    budget: &Budget,
+    filters: &[Filter],
+) -> Result<Sees<Files>, QueryError> {
     let scope = ask.scope;
     let Some(seller) = scope.seller_id else {
         return Ok(Arc::new(move |FileRow(file)| {
@@ -273,7 +288,11 @@ async fn file_scope(ask: &Ask, budget: &Budget) -> Result<Sees<Files>, QueryErro
     };
     // A batch's id says which file it is in, so that the index alone tells them all.
     let mut holding: HashSet<FileId> = HashSet::new();
-    let mut rest = Some(CreatedRange::ALL);
+    // A file's batches are made after the file has become known.
+    let mut rest = Some(CreatedRange {
+        to: CreatedId::MAX,
+        ..plan::created_range(filters, ask.now)
+    });
     while let Some(range) = rest {
         let of_seller = BatchesOf::Seller(seller);
         let keys = ask

@@ -348,11 +348,11 @@ async fn details_of_charges(
     let mut details = Vec::new();
     for charge in of_kind(charges) {
         match ask.store.details_of_charge(charge, DETAILS_MAX).await? {
-            Some(found) => details.extend(found),
-            None => return Ok(None),
+            Some(found) if details.len() + found.len() <= DETAILS_MAX => details.extend(found),
+            _ => return Ok(None),
         }
     }
-    Ok((details.len() <= DETAILS_MAX).then_some(details))
+    Ok(Some(details))
 }
 
 /// The details of some order numbers; `None` where they are too many to be the narrower way.
@@ -372,12 +372,12 @@ async fn details_of_orders(
                 .details_of_order(seller, number, DETAILS_MAX)
                 .await?
             {
-                Some(found) => details.extend(found),
-                None => return Ok(None),
+                Some(found) if details.len() + found.len() <= DETAILS_MAX => details.extend(found),
+                _ => return Ok(None),
             }
         }
     }
-    Ok((details.len() <= DETAILS_MAX).then_some(details))
+    Ok(Some(details))
 }
 
 /// The order numbers that a filter names.

@@ -219,13 +219,15 @@ impl<K: Keyed> Walk<K> {
     pub(crate) async fn next_items(&mut self, wanted: usize) -> Result<Vec<K::Row>, QueryError> {
         let mut most = wanted.clamp(KEYS_MIN, KEYS_MAX).min(K::TOGETHER);
         loop {
+            let left = usize::try_from(self.budget.items_left()).unwrap_or(usize::MAX);
+            let most_now = most.min(left);
             let mut rows = match &mut self.keys {
                 Keys::Known(rows) => {
-                    let most = most.min(rows.len());
+                    let most = most_now.min(rows.len());
                     rows.drain(..most).collect()
                 }
                 Keys::Ordered(ids) => {
-                    let most = most.min(ids.len()).min(ITEMS_TOGETHER);
+                    let most = most_now.min(ids.len()).min(ITEMS_TOGETHER);
                     let ids: Vec<Uuid> = ids.drain(..most).collect();
                     if ids.is_empty() {
                         return Ok(Vec::new());
@@ -234,7 +236,7 @@ impl<K: Keyed> Walk<K> {
                     K::items(&self.store, &ids).await?
                 }
                 Keys::Streams { .. } => {
-                    let keys = self.next_keys(most).await?;
+                    let keys = self.next_keys(most_now).await?;
                     if keys.is_empty() {
                         return Ok(Vec::new());
                     }

@@ -118,13 +118,12 @@ pub async fn errors_csv(
     let mut sheet = Sheet::begin()?;
     let mut counted = Counted::default();
     let mut first = from.get();
-    let far = first.saturating_add(LINES_MAX - 1);
-    let mut left = batch.counters.error;
-    while left > 0 && first <= to {
-        if first > far {
-            let to = LineNumber::new(far).unwrap_or(from);
-            return Err(MendError::TooFar { to });
-        }
+    if batch.counters.error > 0 && to >= first.saturating_add(LINES_MAX) {
+        let to = first.saturating_add(LINES_MAX - 1);
+        let to = LineNumber::new(to).unwrap_or(from);
+        return Err(MendError::TooFar { to });
+    }
+    while batch.counters.error > 0 && first <= to {
         let end = first.saturating_add(LINES_TOGETHER - 1).min(to);
         let (Ok(start), Ok(stop)) = (LineNumber::new(first), LineNumber::new(end)) else {
             break;
@@ -137,7 +136,6 @@ pub async fn errors_csv(
             for detail in details {
                 let fits_to = sheet.last;
                 let payload = payloads.get(&(detail.line(), 1));
-                left = left.saturating_sub(1);
                 sheet.push(detail, payload.unwrap_or(&Payload::default()))?;
                 sheet.csv.flush().map_err(csv::Error::from)?;
                 if counted.of(sheet.csv.get_ref()) > bytes_max {
