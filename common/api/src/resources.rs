@@ -53,11 +53,7 @@ pub(crate) async fn list<L: Listed, P: Permitted>(
     }
     let (rows_read, way) = (answer.rows_read, answer.way);
     let list = shown::<L>(&ask, answer.rows, &query.fields).await?;
-    if ask.scope.is_everything() {
-        let units = ask.store.capacity().total().read;
-        let read = format!("way={way}; rows={rows_read}; read_units={units}");
-        headers.extend(HeaderValue::from_str(&read).map(|read| (READ_HEADER, read)));
-    }
+    headers.extend(read_header(&ask, way, rows_read));
     Ok((headers, list).into_response())
 }
 
@@ -83,11 +79,22 @@ pub(crate) async fn one<L: Listed, P: Permitted>(
         L::load(&ask, &mut rows).await.map_err(unanswered)?;
     }
     let [row] = &rows;
-    Ok(Json(Shown {
+    let shown = Json(Shown {
         row,
         fields: &fields,
-    })
-    .into_response())
+    });
+    let headers: HeaderMap = read_header(&ask, "id", 1).into_iter().collect();
+    Ok((headers, shown).into_response())
+}
+
+/// What an operator is told of how an answer was read.
+fn read_header(ask: &Ask, way: &str, rows_read: u64) -> Option<(HeaderName, HeaderValue)> {
+    if !ask.scope.is_everything() {
+        return None;
+    }
+    let units = ask.store.capacity().total().read;
+    let read = format!("way={way}; rows={rows_read}; read_units={units}");
+    Some((READ_HEADER, HeaderValue::from_str(&read).ok()?))
 }
 
 /// Whether a row belongs to everything that its path names above it.
