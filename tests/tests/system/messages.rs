@@ -126,7 +126,7 @@ async fn a_message_that_says_nothing_is_kept_with_the_reason_and_comes_no_more()
             "/type: is required; /occurred_at: is required; /data: is required",
         ),
         (
-            r#"{"type":"client.created","occurred_at":"2026-01-01T00:00:00Z","data":{"id":"x"}}"#,
+            r#"{"type":"client.created","occurred_at":"2026-01-01T00:00:00Z","data":{"id":"x","name":"A"}}"#,
             "/data/id: ",
         ),
     ]
