@@ -1,0 +1,78 @@
+//! Batches, their details, what these went through.
+
+use axum::routing::get;
+use http::Method;
+use weir_query::{Batches, Details, History, Listed, Logs};
+
+use super::{Answers, Operation, Takes, list, one};
+use crate::auth::permission::{BatchesRead, Permitted};
+use crate::mending;
+
+/// Every operation on batches and details.
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = reads();
+    operations.push(errors());
+    operations
+}
+
+fn reads() -> Vec<Operation> {
+    vec![
+        list::<Batches, BatchesRead>("Get batch collection", "/v1/batches"),
+        one::<Batches, BatchesRead>("Get batch", "/v1/batches/{batch_id}"),
+        list::<Details, BatchesRead>("Get batch detail collection", "/v1/batchdetails"),
+        one::<Details, BatchesRead>("Get batch detail", "/v1/batchdetails/{batch_detail_id}"),
+        list::<History, BatchesRead>(
+            "Get batch detail history collection",
+            "/v1/batchdetailhistory",
+        ),
+        one::<History, BatchesRead>(
+            "Get batch detail history",
+            "/v1/batchdetailhistory/{batch_detail_history_id}",
+        ),
+        list::<Logs, BatchesRead>("Get batch detail log collection", "/v1/batchdetaillogs"),
+        one::<Logs, BatchesRead>(
+            "Get batch detail log",
+            "/v1/batchdetaillogs/{batch_detail_log_id}",
+        ),
+        list::<Batches, BatchesRead>("Get file batch collection", "/v1/files/{file_id}/batches"),
+        one::<Batches, BatchesRead>("Get file batch", "/v1/files/{file_id}/batches/{batch_id}"),
+        list::<Details, BatchesRead>(
+            "Get file batch detail collection",
+            "/v1/files/{file_id}/batches/{batch_id}/batchdetails",
+        ),
+        one::<Details, BatchesRead>(
+            "Get file batch detail",
+            "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}",
+        ),
+        list::<History, BatchesRead>(
+            "Get file batch detail history collection",
+            "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}/history",
+        ),
+        one::<History, BatchesRead>(
+            "Get file batch detail history",
+            "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}/history/\
+             {batch_detail_history_id}",
+        ),
+        list::<Logs, BatchesRead>(
+            "Get file batch detail log collection",
+            "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}/logs",
+        ),
+        one::<Logs, BatchesRead>(
+            "Get file batch detail log",
+            "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}/logs/\
+             {batch_detail_log_id}",
+        ),
+    ]
+}
+
+fn errors() -> Operation {
+    Operation {
+        name: "Download file batch with errors CSV",
+        method: Method::GET,
+        path: "/v1/files/{file_id}/batches/{batch_id}/errors",
+        permission: BatchesRead::PERMISSION,
+        takes: Takes::Lines,
+        answers: Answers::Csv(Details::RESOURCE),
+        route: get(mending::download),
+    }
+}

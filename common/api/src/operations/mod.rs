@@ -1,0 +1,168 @@
+//! The operations: one table that the routes, the permissions, the API document and the tests go by.
+
+mod batches;
+mod references;
+mod reports;
+mod settlements;
+
+use axum::routing::{MethodRouter, delete, get, post, put};
+use http::Method;
+use weir_domain::Permission;
+use weir_query::{Listed, Resource};
+use weir_settlement::reference::{Body, BodySchema};
+
+use crate::auth::permission::Permitted;
+use crate::references::{self as changes, Changeable};
+use crate::{Api, resources};
+
+/// Something that can be asked of the API.
+#[derive(Debug)]
+pub struct Operation {
+    /// What it is called; unique.
+    pub name: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The path; ids in braces.
+    pub path: &'static str,
+    /// What the caller must be allowed to do.
+    pub permission: Permission,
+    /// What it takes besides the ids in its path.
+    pub takes: Takes,
+    /// What it answers when all is well.
+    pub answers: Answers,
+    route: MethodRouter<Api>,
+}
+
+/// What an operation takes besides the ids in its path.
+#[derive(Debug, Clone, Copy)]
+pub enum Takes {
+    /// Which fields to show of one resource.
+    Fields(&'static Resource),
+    /// Filters, sorts and pages of a list.
+    Query(&'static Resource),
+    /// A settlement file.
+    SettlementFile,
+    /// The first and the last line of a batch.
+    Lines,
+    /// A body of JSON.
+    Body(&'static BodySchema),
+    /// Nothing.
+    Nothing,
+}
+
+/// What an operation answers when all is well.
+#[derive(Debug, Clone, Copy)]
+pub enum Answers {
+    /// One resource.
+    One(&'static Resource),
+    /// A list.
+    List(&'static Resource),
+    /// A table of a resource, as CSV.
+    Csv(&'static Resource),
+    /// Nothing: the resource is gone.
+    Nothing(&'static Resource),
+}
+
+impl Answers {
+    /// What it is one of, a list of or a table of, or what is gone.
+    pub fn resource(self) -> &'static Resource {
+        match self {
+            Self::One(resource)
+            | Self::List(resource)
+            | Self::Csv(resource)
+            | Self::Nothing(resource) => resource,
+        }
+    }
+}
+
+impl Operation {
+    /// The names of the ids in its path, in order.
+    pub fn path_ids(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let id = |part: &'static str| part.strip_prefix('{')?.strip_suffix('}');
+        self.path.split('/').filter_map(id)
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        self.method == Method::GET
+    }
+
+    pub(crate) fn into_route(self) -> (&'static str, MethodRouter<Api>) {
+        (self.path, self.route)
+    }
+}
+
+/// A list of a resource.
+fn list<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        name,
+        method: Method::GET,
+        path,
+        permission: P::PERMISSION,
+        takes: Takes::Query(L::RESOURCE),
+        answers: Answers::List(L::RESOURCE),
+        route: get(resources::list::<L, P>),
+    }
+}
+
+/// One resource by the last id of the path.
+fn one<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        name,
+        method: Method::GET,
+        path,
+        permission: P::PERMISSION,
+        takes: Takes::Fields(L::RESOURCE),
+        answers: Answers::One(L::RESOURCE),
+        route: get(resources::one::<L, P>),
+    }
+}
+
+/// What a body of a kind holds: there is one of every kind that callers change.
+fn body<C: Changeable>() -> Takes {
+    Body::schema(C::KIND).map_or(Takes::Nothing, Takes::Body)
+}
+
+/// Creates one of a kind.
+fn create<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        name,
+        method: Method::POST,
+        path,
+        permission: P::PERMISSION,
+        takes: body::<C>(),
+        answers: Answers::One(C::RESOURCE),
+        route: post(changes::create::<C, P>),
+    }
+}
+
+/// Replaces one of a kind.
+fn replace<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        method: Method::PUT,
+        route: put(changes::replace::<C, P>),
+        ..create::<C, P>(name, path)
+    }
+}
+
+/// Deletes one of a kind.
+fn remove<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+    Operation {
+        name,
+        method: Method::DELETE,
+        path,
+        permission: P::PERMISSION,
+        takes: Takes::Nothing,
+        answers: Answers::Nothing(C::RESOURCE),
+        route: delete(changes::delete::<C, P>),
+    }
+}
+
+/// Every operation.
+pub fn operations() -> Vec<Operation> {
+    let mut operations = settlements::operations();
+    operations.extend(batches::operations());
+    operations.extend(references::operations());
+    operations.extend(reports::operations());
+    operations
+}

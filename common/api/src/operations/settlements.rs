@@ -1,0 +1,26 @@
+//! Settlement files: sent, listed.
+
+use axum::routing::post;
+use http::Method;
+use weir_query::{Files, Listed};
+
+use super::{Answers, Operation, Takes, list, one};
+use crate::auth::permission::{FilesRead, Permitted, SettlementsWrite};
+use crate::settlements;
+
+/// Every operation on settlements and files.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation {
+            name: "Upload a settlement file",
+            method: Method::POST,
+            path: "/v1/settlements",
+            permission: SettlementsWrite::PERMISSION,
+            takes: Takes::SettlementFile,
+            answers: Answers::One(Files::RESOURCE),
+            route: post(settlements::create),
+        },
+        list::<Files, FilesRead>("Get file collection", "/v1/files"),
+        one::<Files, FilesRead>("Get file", "/v1/files/{file_id}"),
+    ]
+}
