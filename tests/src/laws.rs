@@ -137,7 +137,7 @@ fn check_batch(batch: &Batch, details: &[Detail]) {
     let mut counted = Counters::default();
     for (line, detail) in (1..).zip(details) {
         assert_eq!(detail.line().get(), line, "a line is missing");
-        counted.add(detail.status, detail.has_draft);
+        counted.add(detail.status, detail.has_draft());
         let final_status = [DetailStatus::Processed, DetailStatus::Error];
         assert!(final_status.contains(&detail.status), "{detail:#?}");
         assert_eq!(detail.lease_until, None, "{detail:#?}");

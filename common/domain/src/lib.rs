@@ -36,7 +36,7 @@ pub use request::{
     TransactionRequest,
 };
 pub use status::{
-    BatchStatus, Counters, DetailEvent, DetailStatus, FileEvent, FileStatus, Refused,
+    BatchAction, BatchStatus, Counters, DetailEvent, DetailStatus, FileEvent, FileStatus, Refused,
     TransactionType, UnknownName,
 };
 pub use text::{

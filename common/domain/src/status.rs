@@ -156,6 +156,24 @@ names!(
     }
 );
 
+names!(
+    /// What can be done to a whole batch.
+    BatchAction {
+        /// Withdraw what is not on its way.
+        Cancel,
+        /// Send what is in Error again.
+        Retry,
+        /// Send what was withdrawn after all.
+        Revive,
+        /// Make the drafts the requests.
+        ConfirmDrafts,
+        /// Drop the drafts.
+        CancelDrafts,
+        /// Take a batch that could not be taken again, from its file.
+        Retake,
+    }
+);
+
 impl FileStatus {
     /// The status after an event, or a refusal when the table has no such step.
     pub fn after(self, event: FileEvent) -> Result<Self, Refused> {

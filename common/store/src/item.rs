@@ -74,6 +74,14 @@ impl Writer {
         }
     }
 
+    pub(crate) fn with_all(
+        self,
+        attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Self {
+        let with = |writer: Self, (name, value): (&str, _)| writer.with(name, value);
+        attributes.into_iter().fold(self, with)
+    }
+
     pub(crate) fn finish(self) -> Item {
         self.0
     }
@@ -187,11 +195,5 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn time(&self, name: &'static str) -> Result<DateTime<Utc>, StoreError> {
         self.opt_time(name)?.ok_or_else(|| self.corrupt(name))
-    }
-
-    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, StoreError> {
-        Ok(self
-            .optional(name, |value| value.as_bool().ok().copied())?
-            .unwrap_or(false))
     }
 }

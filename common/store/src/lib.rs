@@ -34,11 +34,11 @@ mod write;
 use weir_runtime::{AwsClients, Clock, Random};
 
 pub use api_keys::{ApiKeyHash, ApiKeyRecord};
-pub use batches::{Batch, CounterChange};
+pub use batches::{Batch, BatchTask, ChangedBy, CounterChange};
 pub use capacity::{Capacity, Units};
 pub use details::{
-    Call, Detail, DetailPlace, Event, Lease, LeaseOutcome, LeaseState, Outcome, Payload,
-    SHARD_BLOCK_LINES, shard_count_for,
+    Call, Detail, DetailChange, DetailPlace, Event, Lease, LeaseOutcome, LeaseState, Outcome,
+    Payload, SHARD_BLOCK_LINES, shard_count_for,
 };
 pub use error::StoreError;
 pub use files::{File, Stage};

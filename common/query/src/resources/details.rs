@@ -337,6 +337,7 @@ pub(crate) async fn fetch_all(
 pub(crate) struct Snapshot {
     id: DetailId,
     request_version: u32,
+    draft_version: Option<u32>,
     answered_in: Option<EventNumber>,
 }
 
@@ -345,6 +346,7 @@ impl Snapshot {
         Self {
             id: detail.id,
             request_version: detail.request_version,
+            draft_version: detail.draft_version,
             answered_in: detail.answered_in,
         }
     }
@@ -362,7 +364,8 @@ async fn fetch(
     for snapshot in wanted {
         // The first version holds the XML.
         versions.push((snapshot.id.line(), 1));
-        versions.push((snapshot.id.line(), snapshot.request_version.max(1)));
+        let also = [Some(snapshot.request_version.max(1)), snapshot.draft_version];
+        versions.extend(also.into_iter().flatten().map(|version| (snapshot.id.line(), version)));
         events.extend(
             snapshot
                 .answered_in
@@ -382,16 +385,17 @@ async fn fetch(
     let fetched = |snapshot: &Snapshot| {
         let line = snapshot.id.line();
         let first = payloads.get(&(line, 1));
-        let request = payloads.get(&(line, snapshot.request_version));
+        let request = |version| {
+            let payload = payloads.get(&(line, version))?;
+            Some(payload.request.clone()).filter(|request| !request.is_empty())
+        };
         let response = snapshot
             .answered_in
             .and_then(|event| responses.get(&(line, event.get())).cloned().flatten());
         let fetched = Fetched {
             xml: first.map(|payload| payload.xml.clone()).unwrap_or_default(),
-            request: request
-                .map(|payload| payload.request.clone())
-                .filter(|request| !request.is_empty()),
-            draft: None,
+            request: request(snapshot.request_version),
+            draft: snapshot.draft_version.and_then(request),
             response,
             customer_name: None,
         };

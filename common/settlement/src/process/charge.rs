@@ -88,6 +88,8 @@ impl Processor {
                 };
                 match (charge.status, charge.charge_id) {
                     (DetailStatus::Error | DetailStatus::Cancelled, _) => {}
+                    // It has been mended since: it is of another order now.
+                    _ if charge.order_number != refund.order_number => {}
                     _ if charge.currency != refund.currency => {
                         return Ok(ChargeOf::Wrong(other_currency(&charge, refund)));
                     }

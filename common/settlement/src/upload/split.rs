@@ -238,7 +238,7 @@ impl Split<'_> {
         };
         let (detail, payload) =
             make_detail(record, place.batch, seller, self.state.made_at).ok_or(inconsistent)?;
-        batch.counters.add(detail.status, detail.has_draft);
+        batch.counters.add(detail.status, detail.has_draft());
         self.puts
             .put_detail(&place, seller, &detail, &payload)
             .await?;
@@ -286,6 +286,7 @@ impl Split<'_> {
             updated_at: now,
             user_updated_at: None,
             user_updated_by: None,
+            task: None,
         };
         Ok(self.uploader.store.create_batch(&batch).await?)
     }
@@ -342,7 +343,8 @@ fn make_detail(
         events: 0,
         answered_in: None,
         retry_count: 0,
-        has_draft: false,
+        draft_version: None,
+        payload_versions: 1,
         waiting_since: None,
         next_attempt_at: None,
         lease_until: None,

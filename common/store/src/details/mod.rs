@@ -22,7 +22,7 @@ mod record;
 
 pub use model::{Call, Detail, Event, Payload};
 pub(crate) use record::transaction_error;
-pub use record::{Lease, LeaseOutcome, LeaseState, Outcome};
+pub use record::{DetailChange, Lease, LeaseOutcome, LeaseState, Outcome};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use weir_domain::{BatchId, LineNumber};

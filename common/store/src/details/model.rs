@@ -55,8 +55,11 @@ pub struct Detail {
     pub answered_in: Option<EventNumber>,
     /// How many attempts failed since it was last Unprocessed.
     pub retry_count: u32,
-    /// Whether a draft of another request waits.
-    pub has_draft: bool,
+    /// The payload version of a request that is to take the place of this one, once confirmed.
+    pub draft_version: Option<u32>,
+    /// The highest payload version there ever was: 1 from the file, one more for each draft. A number
+    /// is used once, so a request version, and with it the key of its calls, never means two requests.
+    pub payload_versions: u32,
     /// Since when a refund waits for its charge.
     pub waiting_since: Option<DateTime<Utc>>,
     /// Not to be sent before.
@@ -86,7 +89,8 @@ pub struct Detail {
 /// The heavy part of a detail: its XML and one version of its request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Payload {
-    /// The element's text in the file; with the first version only.
+    /// The element's text: as it stands in the file with the first version, as it was mended with
+    /// others.
     pub xml: String,
     /// The request as JSON; empty when the record allows none.
     pub request: String,
@@ -131,6 +135,20 @@ impl Detail {
     /// Most characters of an error's description; what is longer is cut.
     pub const ERROR_CHARACTERS_MAX: usize = 400;
 
+    /// Most payload versions of a detail: what a record's number has room for.
+    pub const PAYLOAD_VERSIONS_MAX: u32 = super::RECORD_NUMBER_MAX;
+
+    /// Whether a draft of another request waits.
+    pub fn has_draft(&self) -> bool {
+        self.draft_version.is_some()
+    }
+
+    /// The payload version that holds its record as it now counts: the request's, or the file's where
+    /// the record allows no request.
+    pub fn record_version(&self) -> u32 {
+        self.request_version.max(1)
+    }
+
     /// Its place in the batch.
     pub fn line(&self) -> LineNumber {
         self.id.line()
@@ -169,11 +187,8 @@ impl Detail {
                 self.answered_in.map(|event| number(event.get())),
             )
             .with("retry_count", number(self.retry_count))
-            .with_some(
-                "has_draft",
-                self.has_draft
-                    .then_some(aws_sdk_dynamodb::types::AttributeValue::Bool(true)),
-            )
+            .with_some("draft_version", self.draft_version.map(number))
+            .with("payload_versions", number(self.payload_versions))
             .with_some("waiting_since", self.waiting_since.map(time))
             .with_some("next_attempt_at", self.next_attempt_at.map(time))
             .with_some("lease_until", self.lease_until.map(time))
@@ -220,7 +235,8 @@ impl Detail {
                 None => None,
             },
             retry_count: read.number("retry_count")?,
-            has_draft: read.flag("has_draft")?,
+            draft_version: read.opt_number("draft_version")?,
+            payload_versions: read.number("payload_versions")?,
             waiting_since: read.opt_time("waiting_since")?,
             next_attempt_at: read.opt_time("next_attempt_at")?,
             lease_until: read.opt_time("lease_until")?,
@@ -375,7 +391,8 @@ mod tests {
             events: 65_535,
             answered_in: EventNumber::new(65_535).ok(),
             retry_count: 12,
-            has_draft: true,
+            draft_version: Some(99_999),
+            payload_versions: 99_999,
             waiting_since: Some(now),
             next_attempt_at: Some(now),
             lease_until: Some(now),

@@ -15,7 +15,7 @@ use crate::error::{sorted, unavailable};
 use crate::item::{number, text, time, uuid};
 use crate::lookups::{charge_item, order_item};
 use crate::tables::{DETAILS, LOOKUPS};
-use crate::{Batch, CounterChange, PutBuffer, Store, StoreError};
+use crate::{Batch, ChangedBy, CounterChange, PutBuffer, Store, StoreError};
 
 /// Most statements in one request (`BatchExecuteStatement`).
 const STATEMENTS_PER_REQUEST: usize = 25;
@@ -73,6 +73,23 @@ pub struct Outcome {
     pub leased_version: u64,
     /// The event; its detail is what the item becomes.
     pub event: Event,
+}
+
+/// A change of a detail by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetailChange {
+    /// The detail as it was read.
+    pub before: Detail,
+    /// The event, with the detail as it becomes.
+    pub event: Event,
+    /// The payload that becomes its draft, as the version that the detail then names.
+    pub draft: Option<Payload>,
+}
+
+impl DetailChange {
+    /// Most changes of one transaction, which may write a hundred items: the details, their events,
+    /// their drafts, the batch.
+    pub const TOGETHER_MAX: usize = 33;
 }
 
 impl LeaseState {
@@ -260,7 +277,53 @@ impl Store {
         change: &CounterChange,
     ) -> Result<(), StoreError> {
         let actions = self.outcome_actions(batch, outcomes)?;
-        self.record_together(batch, change, actions).await
+        self.record_together(batch, change, actions, None).await
+    }
+
+    /// Makes at most [`DetailChange::TOGETHER_MAX`] changes of one batch by hand, in one transaction:
+    /// the details, their events and drafts, the batch's counters, who did it. All of it takes
+    /// effect, or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a detail is not what was read any more, or when another task of
+    /// the batch is going on than `by` names; [`StoreError::Unavailable`] leaves open whether it took
+    /// effect.
+    pub async fn change_details(
+        &self,
+        batch: &Batch,
+        changes: &[DetailChange],
+        by: &ChangedBy,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let place = batch.place();
+        let table = self.names.table(&DETAILS);
+        let mut counters = CounterChange {
+            at: now,
+            ..CounterChange::default()
+        };
+        let mut outcomes = Vec::with_capacity(changes.len());
+        let mut drafts = Vec::new();
+        for change in changes {
+            counters.add(&change.before, &change.event.detail);
+            outcomes.push(Outcome {
+                leased_version: change.before.version,
+                event: change.event.clone(),
+            });
+            let detail = &change.event.detail;
+            if let (Some(draft), Some(version)) = (&change.draft, detail.draft_version) {
+                let put = Put::builder()
+                    .table_name(&table)
+                    .set_item(Some(draft.to_item(&place, detail.line(), version)?))
+                    .condition_expression("attribute_not_exists(shard)")
+                    .build()
+                    .map_err(incomplete)?;
+                drafts.push(TransactWriteItem::builder().put(put).build());
+            }
+        }
+        let mut actions = self.outcome_actions(batch, &outcomes)?;
+        actions.extend(drafts);
+        self.record_together(batch, &counters, actions, Some(by))
+            .await
     }
 
     /// The same, with the ways from charges to the details that made them: at twice the price of
@@ -284,7 +347,7 @@ impl Store {
                 actions.push(TransactWriteItem::builder().put(way).build());
             }
         }
-        self.record_together(batch, change, actions).await
+        self.record_together(batch, change, actions, None).await
     }
 
     fn outcome_actions(
@@ -319,8 +382,9 @@ impl Store {
         batch: &Batch,
         change: &CounterChange,
         mut actions: Vec<TransactWriteItem>,
+        by: Option<&ChangedBy>,
     ) -> Result<(), StoreError> {
-        actions.extend(self.counter_update(batch, change)?);
+        actions.extend(self.counter_update(batch, change, by)?);
         let answer = self
             .dynamodb()
             .transact_write_items()

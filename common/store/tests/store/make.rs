@@ -80,6 +80,7 @@ pub(crate) fn batch(file: u32, ordinal: u32) -> Batch {
         updated_at: at(0),
         user_updated_at: None,
         user_updated_by: None,
+        task: None,
     }
 }
 
@@ -104,7 +105,8 @@ pub(crate) fn detail(batch: &Batch, number: u32) -> Detail {
         events: 0,
         answered_in: None,
         retry_count: 0,
-        has_draft: false,
+        draft_version: None,
+        payload_versions: 1,
         waiting_since: None,
         next_attempt_at: None,
         lease_until: None,

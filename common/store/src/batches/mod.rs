@@ -1,7 +1,12 @@
 //! Batches: one light item each, with the five counters.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
+mod counters;
+mod task;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use chrono::{DateTime, Utc};
+pub use counters::{ChangedBy, CounterChange};
+pub use task::BatchTask;
 use weir_domain::{
     BatchId, BatchOrdinal, BatchStatus, ClientId, Counters, Currency, FileId, LineNumber,
     ProgramId, SellerId,
@@ -15,7 +20,7 @@ use crate::tables::BATCHES;
 use crate::{CreatedId, DetailPlace, Month, Store, StoreError};
 
 /// What stands in the sparse `open` index.
-const OPEN: &str = "open";
+pub(crate) const OPEN: &str = "open";
 
 /// A batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,27 +67,8 @@ pub struct Batch {
     pub user_updated_at: Option<DateTime<Utc>>,
     /// Which caller.
     pub user_updated_by: Option<String>,
-}
-
-/// How the counters of a batch change with some outcomes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CounterChange {
-    /// Change of the number that is Unprocessed or Retry.
-    pub unprocessed: i64,
-    /// Change of the number in Error.
-    pub error: i64,
-    /// Change of the number with a draft.
-    pub draft: i64,
-    /// Change of the number that is Cancelled.
-    pub cancelled: i64,
-    /// The time of the change.
-    pub at: DateTime<Utc>,
-}
-
-impl CounterChange {
-    fn is_nothing(&self) -> bool {
-        self.unprocessed == 0 && self.error == 0 && self.draft == 0 && self.cancelled == 0
-    }
+    /// What is being done to the whole of it.
+    pub task: Option<BatchTask>,
 }
 
 impl Batch {
@@ -103,7 +89,8 @@ impl Batch {
     fn to_item(&self) -> Result<Item, StoreError> {
         let header = compress(self.header_xml.as_bytes())
             .ok_or_else(|| unavailable("write a batch", "its header cannot be compressed"))?;
-        let open = self.status == BatchStatus::Unprocessed;
+        let open = self.status == BatchStatus::Unprocessed || self.task.is_some();
+        let task = self.task.as_ref().map(BatchTask::attributes);
         Ok(Writer::default()
             .with("id", text(self.id.to_string()))
             .with_some("open", open.then(|| text(OPEN)))
@@ -142,6 +129,7 @@ impl Batch {
             .with("updated_at", time(self.updated_at))
             .with_some("user_updated_at", self.user_updated_at.map(time))
             .with_some("user_updated_by", self.user_updated_by.as_ref().map(text))
+            .with_all(task.into_iter().flatten())
             .finish())
     }
 
@@ -184,6 +172,7 @@ impl Batch {
             updated_at: read.time("updated_at")?,
             user_updated_at: read.opt_time("user_updated_at")?,
             user_updated_by: opt_text("user_updated_by")?,
+            task: BatchTask::read(&read)?,
         })
     }
 }
@@ -270,7 +259,8 @@ impl Store {
             .table_name(self.names.table(&BATCHES))
             .key("id", text(batch.id.to_string()))
             .condition_expression(
-                "#status = :was AND unprocessed_count = :none AND error_count = :errors",
+                "#status = :was AND unprocessed_count = :none AND error_count = :errors \
+                 AND attribute_not_exists(task_id)",
             )
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#open", "open")
@@ -330,32 +320,5 @@ impl Store {
                 .cloned()
         };
         Ok(answer.items().iter().filter_map(id).collect())
-    }
-
-    /// The action that changes a batch's counters within a transaction; none when nothing changes.
-    pub(crate) fn counter_update(
-        &self,
-        batch: &Batch,
-        change: &CounterChange,
-    ) -> Result<Option<TransactWriteItem>, StoreError> {
-        if change.is_nothing() {
-            return Ok(None);
-        }
-        let update = Update::builder()
-            .table_name(self.names.table(&BATCHES))
-            .key("id", text(batch.id.to_string()))
-            .condition_expression("attribute_exists(id)")
-            .update_expression(
-                "ADD unprocessed_count :unprocessed, error_count :error, draft_count :draft, cancelled_count :cancelled \
-                 SET updated_at = :now",
-            )
-            .expression_attribute_values(":unprocessed", number(change.unprocessed))
-            .expression_attribute_values(":error", number(change.error))
-            .expression_attribute_values(":draft", number(change.draft))
-            .expression_attribute_values(":cancelled", number(change.cancelled))
-            .expression_attribute_values(":now", time(change.at))
-            .build()
-            .map_err(|_| unavailable("change a batch's counters", "the update is incomplete"))?;
-        Ok(Some(TransactWriteItem::builder().update(update).build()))
     }
 }
