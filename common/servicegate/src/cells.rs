@@ -11,10 +11,11 @@ use quick_xml::events::Event;
 use serde_json::{Map, Value};
 
 use crate::Element;
+use crate::chars::{push_normalized, trim};
 use crate::element::NAME_ATTRIBUTE;
 
 /// Containers whose elements have columns of their own.
-const SPREAD: [Element; 1] = [Element::Vehicle];
+pub(crate) const SPREAD: [Element; 1] = [Element::Vehicle];
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Column {
 }
 
 /// `OrderNumber` as `order_number`.
-fn snake(element: Element) -> String {
+pub(crate) fn snake(element: Element) -> String {
     let mut name = String::new();
     let mut was_small = false;
     for letter in element.name().chars() {
@@ -87,7 +88,7 @@ pub fn cells_of(xml: &str) -> Option<Vec<Option<String>>> {
         };
         let node = parent.child(column.element)?;
         Some(if column.element.holds_text() {
-            node.text.trim().to_owned()
+            trim(&node.text).to_owned()
         } else {
             node.to_json().to_string()
         })
@@ -114,11 +115,11 @@ impl Node {
     fn to_json(&self) -> Value {
         if self.element == Element::Item {
             let name = self.name.as_deref().unwrap_or_default();
-            return serde_json::json!({ "name": name, "value": self.text.trim() });
+            return serde_json::json!({ "name": name, "value": trim(&self.text) });
         }
         let children = self.element.children();
         if children.is_empty() {
-            return Value::String(self.text.trim().to_owned());
+            return Value::String(trim(&self.text).to_owned());
         }
         if children
             .iter()
@@ -157,13 +158,20 @@ fn read(xml: &str) -> Option<Node> {
                 tree.end();
             }
             Event::End(_) => tree.end(),
-            Event::Text(text) => tree.text(&text),
-            Event::CData(text) => tree.text(&text),
+            Event::Text(text) => tree.text(&normalized(&text)),
+            Event::CData(text) => tree.text(&normalized(&text)),
             Event::GeneralRef(reference) => tree.text(&resolved(&reference)?),
             Event::Eof => return tree.root,
             _ => {}
         }
     }
+}
+
+/// A piece of text with its line ends as the reader hands them on.
+fn normalized(piece: &str) -> String {
+    let mut text = String::new();
+    push_normalized(&mut text, piece);
+    text
 }
 
 /// The character that a reference stands for.

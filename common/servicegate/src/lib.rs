@@ -36,6 +36,7 @@ mod plain;
 mod problem;
 mod reader;
 mod record;
+mod row;
 mod state;
 mod structure;
 mod tags;
@@ -58,5 +59,6 @@ pub use limits::{
 pub use parser::{Options, Parser, Step};
 pub use problem::{FileProblem, FileRule, Position, ProblemReport, RecordProblem};
 pub use reader::{Once, ReadError, Reader, Source};
+pub use row::{CellProblem, Place, record_of, xml_of};
 pub use state::Checkpoint;
 pub use writer::{BatchOutline, BatchWriter, Writer};

@@ -404,7 +404,7 @@ impl Sheet {
 
 /// A text or attribute value as XML wants it. A carriage return would come back as a line feed,
 /// and in an attribute a line feed or tab as a blank, so they are written as references.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {
