@@ -50,8 +50,8 @@ pub use objects::ObjectReader;
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
 pub use queues::{DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{
-    Changed, Client, Customer, Kept, Parent, Program, Reference, ReferenceChange, ReferenceKind,
-    ReferenceWrite, ReportSchedule, Seller, SellerContact, TOMBSTONE_DAYS, Written,
+    Changed, Client, Customer, Deletion, Kept, Parent, Program, Reference, ReferenceChange,
+    ReferenceKind, ReferenceWrite, ReportSchedule, Seller, SellerContact, TOMBSTONE_DAYS, Written,
 };
 pub use tables::{Index, Key, KeyKind, TABLES, Table};
 pub use write::PutBuffer;

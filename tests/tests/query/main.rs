@@ -19,6 +19,8 @@ mod mending;
 mod model;
 mod parameters;
 mod reference_changes;
+mod reference_deletion;
 mod reference_rules;
 mod robust;
 mod schema;
+mod settlements;

@@ -247,6 +247,10 @@ fn not_changed<C: Changeable>(error: ReferenceError, place: Place) -> ApiError {
         ReferenceError::InUse(what) => {
             ApiError::Conflict(format!("The {name} is in use: it has {}.", what.join(", ")))
         }
+        ReferenceError::BeingDeleted(kind) => ApiError::Conflict(format!(
+            "The {} is being deleted: try again in some seconds.",
+            kind.name().replace('-', " ")
+        )),
         ReferenceError::Newer => ApiError::Conflict(format!(
             "The {name} was changed later than this: try again."
         )),

@@ -7,27 +7,26 @@
 //!   change counts as a millisecond later; beyond that it is refused as [`ReferenceError::Newer`].
 //! - An id is used once: what exists is not created again, whoever asks. What was deleted may be.
 //! - What is created belongs to something that is there at that moment, in one transaction.
-//! - What something hangs on is not deleted. The indexes that tell this lag behind by moments, so a
-//!   deletion writes the tombstone first, upon which nothing new can come under it; waits until the
-//!   indexes have surely caught up, half a second; looks again; and takes itself back if it finds
-//!   something after all.
+//! - What something hangs on is not deleted, and nothing comes under what is being deleted; see
+//!   `deletion` for how.
 //!
 //! A seller's contacts come and go with messages alone, so they keep nothing from being deleted.
 
 mod body;
+mod deletion;
 mod in_use;
 mod json;
+mod made;
 mod schema;
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
-use weir_domain::{ClientId, ProgramId, ReportScope, SellerId};
+use weir_domain::{ClientId, ProgramId, SellerId};
 use weir_runtime::{Clock, Random};
 use weir_store::{
-    Client, Customer, Kept, Parent, Program, Reference, ReferenceKind, ReferenceWrite,
-    ReportSchedule, Seller, Store, StoreError, Written,
+    Kept, Parent, Reference, ReferenceKind, ReferenceWrite, Store, StoreError, Written,
 };
 
 pub use body::{
@@ -36,10 +35,15 @@ pub use body::{
 };
 pub use schema::{BodySchema, Member, MemberRule, Violation};
 
+use made::{made, replaced};
+
 /// How far a clock elsewhere may be ahead of this one.
 const CLOCKS_APART_MAX: TimeDelta = TimeDelta::seconds(1);
-/// How long a deletion waits before it looks again.
-const INDEX_LAG: Duration = Duration::from_millis(500);
+/// How often is looked whether the deletion of something has ended: for longer than one usually takes, and
+/// not for as long as the mark of one that was given up stands.
+const MARK_PAUSES_MAX: u32 = 20;
+/// The shortest pause between two such looks; the longest is twice as long.
+const MARK_PAUSE: Duration = Duration::from_millis(100);
 /// How often a change is tried that others come before.
 const ATTEMPTS_MAX: u32 = 8;
 /// The longest pause between two attempts.
@@ -73,6 +77,9 @@ pub enum ReferenceError {
     /// Something hangs on it: what, in the plural.
     #[error("it has {}", .0.join(", "))]
     InUse(Vec<&'static str>),
+    /// Somebody is about to delete it, or what it is to belong to.
+    #[error("the {0} is being deleted")]
+    BeingDeleted(ReferenceKind),
     /// What is there is from a later time than this clock's, or others change it all the time.
     #[error("there is a newer change")]
     Newer,
@@ -107,13 +114,24 @@ impl Place {
         }
     }
 
-    fn parent(self) -> Parent {
-        match self {
-            Self::Top => Parent::Any,
-            Self::Client(id) => Parent::There(ReferenceKind::Client, id.uuid()),
-            Self::Program(_, id) => Parent::There(ReferenceKind::Program, id.uuid()),
-            Self::Seller(_, _, id) => Parent::There(ReferenceKind::Seller, id.uuid()),
+    /// What it consists of, from the top: to what each belongs, its kind and its id.
+    fn parts(self) -> Vec<(Self, ReferenceKind, Uuid)> {
+        let (client, program, seller) = match self {
+            Self::Top => return Vec::new(),
+            Self::Client(client) => (client, None, None),
+            Self::Program(client, program) => (client, Some(program), None),
+            Self::Seller(client, program, seller) => (client, Some(program), Some(seller)),
+        };
+        let mut parts = vec![(Self::Top, ReferenceKind::Client, client.uuid())];
+        if let Some(program) = program {
+            let above = Self::Client(client);
+            parts.push((above, ReferenceKind::Program, program.uuid()));
+            if let Some(seller) = seller {
+                let above = Self::Program(client, program);
+                parts.push((above, ReferenceKind::Seller, seller.uuid()));
+            }
         }
+        parts
     }
 
     /// Whether something belongs here. The schedules of a program's sellers are the program's too.
@@ -149,18 +167,17 @@ impl ReferenceChanges {
     ) -> Result<Reference, ReferenceError> {
         let kind = body.kind();
         let id = id.unwrap_or_else(|| self.random.uuid_v7(self.clock.now()));
-        // What an attempt wrote of which no answer came.
-        let mut unsure: Option<Kept> = None;
+        // What attempts wrote of which no answer came: each may take effect yet.
+        let mut unsure: Vec<(DateTime<Utc>, Reference)> = Vec::new();
+        let mut last = None;
         for attempt in 0..ATTEMPTS_MAX {
             self.pause_before(attempt).await;
-            self.check_place(place).await?;
+            let parent = self.parent(place).await?;
             let over = self.store.kept_reference(kind, id).await?;
-            if let Some(Kept {
-                reference: Some(found),
-                ..
-            }) = &over
-            {
-                return if over == unsure {
+            if let Some((at, found)) = over.as_ref().and_then(living) {
+                let is_own =
+                    |(sent_at, sent): &(DateTime<Utc>, Reference)| *sent_at == at && sent == found;
+                return if unsure.iter().any(is_own) {
                     Ok(found.clone())
                 } else {
                     Err(ReferenceError::Exists)
@@ -174,21 +191,20 @@ impl ReferenceChanges {
                 over,
                 after: Some(made.clone()),
                 changed_at,
-                parent: place.parent(),
+                parent,
+                marked_by: None,
             };
             match self.store.write_reference(&write).await {
                 Ok(Written::Done) => return Ok(made),
                 Ok(Written::AlternateIdTaken(_)) => return Err(ReferenceError::AlternateIdTaken),
                 Err(error) if error.is_transient() => {
-                    unsure = Some(Kept {
-                        changed_at,
-                        reference: Some(made),
-                    });
+                    unsure.push((changed_at, made));
+                    last = Some(error);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ReferenceError::Newer)
+        Err(given_up(last))
     }
 
     /// Makes something what a body says, and gives it as it is then. What the body leaves out is
@@ -200,6 +216,7 @@ impl ReferenceChanges {
         body: &Body,
     ) -> Result<Reference, ReferenceError> {
         let kind = body.kind();
+        let mut last = None;
         for attempt in 0..ATTEMPTS_MAX {
             self.pause_before(attempt).await;
             let (over, before) = self.there(kind, place, id).await?;
@@ -212,91 +229,16 @@ impl ReferenceChanges {
                 after: Some(after.clone()),
                 changed_at,
                 parent: Parent::Any,
+                marked_by: None,
             };
             match self.store.write_reference(&write).await {
                 Ok(Written::Done) => return Ok(after),
                 Ok(Written::AlternateIdTaken(_)) => return Err(ReferenceError::AlternateIdTaken),
-                Err(error) if error.is_transient() => {}
+                Err(error) if error.is_transient() => last = Some(error),
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ReferenceError::Newer)
-    }
-
-    /// Deletes something that nothing hangs on.
-    pub async fn delete(
-        &self,
-        kind: ReferenceKind,
-        place: Place,
-        id: Uuid,
-    ) -> Result<(), ReferenceError> {
-        let (before, gone) = self.bury(kind, place, id).await?;
-        if !in_use::can_be(kind) {
-            return Ok(());
-        }
-        self.clock.sleep(INDEX_LAG).await;
-        let found = in_use::by(&self.store, &before).await?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        let restore = ReferenceWrite {
-            kind,
-            id,
-            over: Some(Kept {
-                changed_at: gone,
-                reference: None,
-            }),
-            after: Some(before),
-            changed_at: gone + TimeDelta::milliseconds(1),
-            parent: Parent::Any,
-        };
-        match self.store.write_reference(&restore).await {
-            // Somebody has created it anew meanwhile: what hangs on it has something to hang on.
-            Ok(_) | Err(StoreError::Conflict { .. }) => Err(ReferenceError::InUse(found)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Writes the tombstone of something that nothing is seen to hang on; gives what was there, and
-    /// when it went.
-    async fn bury(
-        &self,
-        kind: ReferenceKind,
-        place: Place,
-        id: Uuid,
-    ) -> Result<(Reference, DateTime<Utc>), ReferenceError> {
-        // What was there before an attempt of which no answer came, and when that was to take effect.
-        let mut unsure: Option<(Reference, DateTime<Utc>)> = None;
-        for attempt in 0..ATTEMPTS_MAX {
-            self.pause_before(attempt).await;
-            if let Some((before, gone)) = &unsure
-                && let Some(kept) = self.store.kept_reference(kind, id).await?
-                && kept.reference.is_none()
-                && kept.changed_at == *gone
-            {
-                return Ok((before.clone(), *gone));
-            }
-            let (over, before) = self.there(kind, place, id).await?;
-            let found = in_use::by(&self.store, &before).await?;
-            if !found.is_empty() {
-                return Err(ReferenceError::InUse(found));
-            }
-            let changed_at = self.time_after(Some(&over))?;
-            let write = ReferenceWrite {
-                kind,
-                id,
-                over: Some(over),
-                after: None,
-                changed_at,
-                parent: Parent::Any,
-            };
-            match self.store.write_reference(&write).await {
-                Ok(_) => return Ok((before, changed_at)),
-                Err(error) if error.is_transient() => unsure = Some((before, changed_at)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(ReferenceError::Newer)
+        Err(given_up(last))
     }
 
     /// What is there under a place.
@@ -315,33 +257,45 @@ impl ReferenceChanges {
         }
     }
 
-    /// Refuses a place whose parts are not there, or do not belong together.
-    async fn check_place(&self, place: Place) -> Result<(), ReferenceError> {
-        let (client, program, seller) = match place {
-            Place::Top => return Ok(()),
-            Place::Client(client) => (client, None, None),
-            Place::Program(client, program) => (client, Some(program), None),
-            Place::Seller(client, program, seller) => (client, Some(program), Some(seller)),
+    /// Refuses a place whose parts are not there, or do not belong together; gives what is to be asked of
+    /// it when something is created there.
+    async fn parent(&self, place: Place) -> Result<Parent, ReferenceError> {
+        let parts = place.parts();
+        let Some(((above, kind, id), before)) = parts.split_last() else {
+            return Ok(Parent::Any);
         };
-        let missing = ReferenceError::NoSuch;
-        if self.store.client(client).await?.is_none() {
-            return Err(missing(ReferenceKind::Client));
+        for (above, kind, id) in before {
+            self.there(*kind, *above, *id).await?;
         }
-        let Some(program) = program else {
-            return Ok(());
-        };
-        let found = self.store.program(program).await?;
-        if found.is_none_or(|found| found.client_id != client) {
-            return Err(missing(ReferenceKind::Program));
+        let (parent, _) = self.unmarked(*kind, *above, *id, &[]).await?;
+        Ok(match parent.deletion {
+            None => Parent::There(*kind, *id),
+            Some(lapsed) => Parent::Lapsed(*kind, *id, lapsed.by),
+        })
+    }
+
+    /// What is there under a place, once no deletion is under way but those of `own` and such as have
+    /// been given up.
+    async fn unmarked(
+        &self,
+        kind: ReferenceKind,
+        place: Place,
+        id: Uuid,
+        own: &[Uuid],
+    ) -> Result<(Kept, Reference), ReferenceError> {
+        for _ in 0..MARK_PAUSES_MAX {
+            let (kept, reference) = self.there(kind, place, id).await?;
+            let is_free = kept.deletion.is_none_or(|deletion| {
+                let is_given_up = deletion.until + CLOCKS_APART_MAX < self.clock.now();
+                own.contains(&deletion.by) || is_given_up
+            });
+            if is_free {
+                return Ok((kept, reference));
+            }
+            let pause = MARK_PAUSE + self.random.jitter(MARK_PAUSE);
+            self.clock.sleep(pause).await;
         }
-        let Some(seller) = seller else {
-            return Ok(());
-        };
-        let found = self.store.seller(seller).await?;
-        if found.is_none_or(|found| (found.client_id, found.program_id) != (client, program)) {
-            return Err(missing(ReferenceKind::Seller));
-        }
-        Ok(())
+        Err(ReferenceError::BeingDeleted(kind))
     }
 
     /// The time of a change over what was read, in whole milliseconds.
@@ -365,114 +319,16 @@ impl ReferenceChanges {
     }
 }
 
-/// What a body makes in a place; `None` when such a thing does not belong there.
-fn made(body: &Body, place: Place, id: Uuid, at: DateTime<Utc>) -> Option<Reference> {
-    let new = match (body, place) {
-        (Body::Client(_), Place::Top) => Reference::Client(Client {
-            id: id.try_into().ok()?,
-            name: String::new(),
-            processed_message_ts: None,
-            created_at: at,
-            updated_at: at,
-        }),
-        (Body::Program(body), Place::Client(client_id)) => Reference::Program(Program {
-            id: id.try_into().ok()?,
-            client_id,
-            name: String::new(),
-            status: body.status,
-            reply_to_email: None,
-            support_email: None,
-            sender_email: None,
-            processed_message_ts: None,
-            created_at: at,
-            updated_at: at,
-        }),
-        (Body::Seller(_), Place::Program(client_id, program_id)) => Reference::Seller(Seller {
-            id: id.try_into().ok()?,
-            client_id,
-            program_id,
-            alternate_seller_id: None,
-            name: String::new(),
-            status: None,
-            processed_message_ts: None,
-            created_at: at,
-            updated_at: at,
-        }),
-        (Body::Customer(_), Place::Program(client_id, program_id)) => {
-            Reference::Customer(Customer {
-                id: id.try_into().ok()?,
-                client_id,
-                program_id,
-                name: None,
-                processed_message_ts: None,
-                created_at: at,
-                updated_at: at,
-            })
-        }
-        (Body::ReportSchedule(body), place) => {
-            let (client_id, program_id, seller_id) = match place {
-                Place::Program(client, program) => (client, program, None),
-                Place::Seller(client, program, seller) => (client, program, Some(seller)),
-                Place::Top | Place::Client(_) => return None,
-            };
-            Reference::ReportSchedule(ReportSchedule {
-                id: id.try_into().ok()?,
-                client_id,
-                program_id,
-                seller_id,
-                report_id: body.report_id,
-                report_scope: match seller_id {
-                    Some(_) => ReportScope::Seller,
-                    None => ReportScope::Client,
-                },
-                schedule_tz: String::new(),
-                schedule_frequency: body.schedule_frequency,
-                schedule_week_day: None,
-                recipient_emails: Vec::new(),
-                last_scheduled_at: None,
-                created_at: at,
-                updated_at: at,
-            })
-        }
-        _ => return None,
-    };
-    replaced(body, new, at)
+/// What is there, and since when.
+fn living(kept: &Kept) -> Option<(DateTime<Utc>, &Reference)> {
+    Some((kept.changed_at, kept.reference.as_ref()?))
 }
 
-/// What a body makes of something; `None` when that is of another kind.
-fn replaced(body: &Body, mut reference: Reference, at: DateTime<Utc>) -> Option<Reference> {
-    match (body, &mut reference) {
-        (Body::Client(body), Reference::Client(it)) => {
-            it.name.clone_from(&body.name);
-            it.updated_at = at;
-        }
-        (Body::Program(body), Reference::Program(it)) => {
-            it.name.clone_from(&body.name);
-            it.status = body.status;
-            it.reply_to_email = Some(body.reply_to_email.clone());
-            it.support_email = Some(body.support_email.clone());
-            it.sender_email = Some(body.sender_email.clone());
-            it.updated_at = at;
-        }
-        (Body::Seller(body), Reference::Seller(it)) => {
-            it.alternate_seller_id.clone_from(&body.alternate_seller_id);
-            it.name.clone_from(&body.name);
-            it.updated_at = at;
-        }
-        (Body::Customer(body), Reference::Customer(it)) => {
-            it.name.clone_from(&body.name);
-            it.updated_at = at;
-        }
-        (Body::ReportSchedule(body), Reference::ReportSchedule(it)) => {
-            it.report_id = body.report_id;
-            it.schedule_tz.clone_from(&body.schedule_tz);
-            it.schedule_frequency = body.schedule_frequency;
-            it.schedule_week_day = body.schedule_week_day;
-            let addresses = body.recipient_emails.iter().map(ToString::to_string);
-            it.recipient_emails = addresses.collect();
-            it.updated_at = at;
-        }
-        _ => return None,
+/// Why a change was given up whose last attempt ended so: others were faster every time, or nobody knows,
+/// as the tables could not be reached.
+fn given_up(last: Option<StoreError>) -> ReferenceError {
+    match last {
+        None | Some(StoreError::Conflict { .. }) => ReferenceError::Newer,
+        Some(error) => ReferenceError::Store(error),
     }
-    Some(reference)
 }

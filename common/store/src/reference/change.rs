@@ -80,6 +80,8 @@ impl Store {
                 after,
                 changed_at,
                 parent: Parent::Any,
+                // Upstream decides, whoever is about to delete it here.
+                marked_by: None,
             };
             match self.write_reference(&write).await {
                 Ok(Written::Done) => return Ok(Changed::Applied),

@@ -5,6 +5,7 @@
 //! [`Store::change_reference`] keeps whatever is newer, and leaves a tombstone of what it deletes.
 
 mod change;
+mod deletion;
 mod model;
 mod write;
 
@@ -17,6 +18,7 @@ use weir_domain::{
 };
 
 pub use change::{Changed, ReferenceChange};
+pub use deletion::Deletion;
 pub use model::{Client, Customer, Program, ReportSchedule, Seller, SellerContact};
 pub use write::{Kept, Parent, Reference, ReferenceWrite, TOMBSTONE_DAYS, Written};
 

@@ -4,24 +4,27 @@
 //! what is there; otherwise it is a [`StoreError::Conflict`], upon which one reads and decides again.
 //! `changed_at` grows with every write, so it tells one state from the next. In the same transaction:
 //!
-//! - what it is to belong to is there ([`Parent`]), so nothing comes under what is being deleted;
+//! - what it is to belong to is there ([`Parent`]) and nobody is about to delete it ([`Deletion`]);
 //! - the way to a seller from its alternate id moves along, and leads to one seller at most.
 //!
 //! What is deleted leaves a tombstone: an item that stands in no index and says when it was deleted,
 //! so that an older change that comes late cannot bring it back. It goes after [`TOMBSTONE_DAYS`].
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem,
+    AttributeValue, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use weir_domain::{AlternateSellerId, ProgramId, SellerId};
 
+use super::deletion::mark_of;
 use super::model::Resource;
 use super::{
-    Client, Customer, Program, ReferenceKind, ReportSchedule, Seller, SellerContact, alternate_key,
-    resource_from_item,
+    Client, Customer, Deletion, Program, ReferenceKind, ReportSchedule, Seller, SellerContact,
+    alternate_key, resource_from_item,
 };
 use crate::details::transaction_error;
 use crate::error::unavailable;
@@ -62,6 +65,8 @@ pub struct Kept {
     pub changed_at: DateTime<Utc>,
     /// What it is; `None` when it was deleted.
     pub reference: Option<Reference>,
+    /// The mark of whoever is about to delete it.
+    pub deletion: Option<Deletion>,
 }
 
 /// What must be there of that to which something is to belong.
@@ -69,8 +74,10 @@ pub struct Kept {
 pub enum Parent {
     /// Nothing is asked.
     Any,
-    /// It must be there.
+    /// It must be there, and nobody about to delete it.
     There(ReferenceKind, Uuid),
+    /// It must be there, marked by this deletion, whose mark is taken off: whoever it was is given up.
+    Lapsed(ReferenceKind, Uuid, Uuid),
     /// It must be there, or have been.
     Known(ReferenceKind, Uuid),
 }
@@ -99,6 +106,8 @@ pub struct ReferenceWrite {
     pub changed_at: DateTime<Utc>,
     /// What must be there meanwhile.
     pub parent: Parent,
+    /// The mark that must be on what was read; `None` when none is asked for.
+    pub marked_by: Option<Uuid>,
 }
 
 /// What leads to a seller besides its id: its program, and its alternate id there.
@@ -212,6 +221,13 @@ pub(super) fn with_changed_at(mut item: Item) -> Item {
     item
 }
 
+/// The condition that an item is what was read, with [`unchanged_values`].
+pub(super) const IS_UNCHANGED: &str = "changed_at = :read";
+
+pub(super) fn unchanged_values(kept: &Kept) -> HashMap<String, AttributeValue> {
+    [(":read".to_owned(), time(kept.changed_at))].into()
+}
+
 fn incomplete(_: BuildError) -> StoreError {
     unavailable(WRITE, "an item is incomplete")
 }
@@ -235,23 +251,42 @@ impl ReferenceWrite {
         let put = Put::builder().table_name(table).set_item(Some(self.item()));
         let put = match &self.over {
             None => put.condition_expression("attribute_not_exists(id)"),
-            Some(kept) => put
-                .condition_expression("changed_at = :read")
-                .expression_attribute_values(":read", time(kept.changed_at)),
+            Some(kept) => {
+                let mut values = unchanged_values(kept);
+                let mut condition = IS_UNCHANGED.to_owned();
+                if let Some(by) = self.marked_by {
+                    condition += " AND deleting_by = :by";
+                    values.insert(":by".to_owned(), uuid(by));
+                }
+                put.condition_expression(condition)
+                    .set_expression_attribute_values(Some(values))
+            }
         };
         let put = put.build().map_err(incomplete)?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
     fn parent_check(&self, table: &str) -> Result<Option<TransactWriteItem>, StoreError> {
+        const IS_THERE: &str = "attribute_exists(id) AND attribute_not_exists(expires_at)";
         let (kind, id, condition) = match self.parent {
             Parent::Any => return Ok(None),
-            Parent::There(kind, id) => (
-                kind,
-                id,
-                "attribute_exists(id) AND attribute_not_exists(expires_at)",
-            ),
-            Parent::Known(kind, id) => (kind, id, "attribute_exists(id)"),
+            Parent::There(kind, id) => {
+                let is_unmarked = format!("{IS_THERE} AND attribute_not_exists(deleting_by)");
+                (kind, id, is_unmarked)
+            }
+            Parent::Known(kind, id) => (kind, id, "attribute_exists(id)".to_owned()),
+            Parent::Lapsed(kind, id, by) => {
+                let unmark = Update::builder()
+                    .table_name(table)
+                    .key("id", text(kind.key(id)))
+                    .update_expression("REMOVE deleting_by, deleting_until")
+                    .condition_expression(format!("{IS_THERE} AND deleting_by = :by"))
+                    .expression_attribute_values(":by", uuid(by))
+                    .build()
+                    .map_err(incomplete)?;
+                let unmark = TransactWriteItem::builder().update(unmark).build();
+                return Ok(Some(unmark));
+            }
         };
         let check = ConditionCheck::builder()
             .table_name(table)
@@ -329,14 +364,15 @@ impl Store {
         Ok(Some(Kept {
             changed_at,
             reference,
+            deletion: mark_of(&read)?,
         }))
     }
 
     /// Makes a write, or none of it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when what was read is not what is there any more, or the parent is not
-    /// there: read again. [`StoreError::Unavailable`] also when the same items are being written at this
+    /// [`StoreError::Conflict`] when what was read is not what is there any more, or not marked as asked,
+    /// or the parent is not there or marked: read again. [`StoreError::Unavailable`] also when the same items are being written at this
     /// moment.
     pub async fn write_reference(&self, write: &ReferenceWrite) -> Result<Written, StoreError> {
         let table = self.names.table(&REFERENCE);

@@ -24,6 +24,7 @@ fn write(over: Option<Kept>, after: Option<Reference>, millis: i64) -> Reference
         after,
         changed_at: at(millis),
         parent: Parent::Any,
+        marked_by: None,
     }
 }
 
@@ -120,6 +121,7 @@ async fn a_write_asks_for_what_it_is_to_belong_to() {
         after: Some(program.clone()),
         changed_at: at(9),
         parent,
+        marked_by: None,
     };
     for asked in [Parent::There(kind, parent), Parent::Known(kind, parent)] {
         let refused = store.write_reference(&under(asked)).await;
