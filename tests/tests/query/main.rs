@@ -23,4 +23,3 @@ mod reference_deletion;
 mod reference_rules;
 mod robust;
 mod schema;
-mod settlements;
