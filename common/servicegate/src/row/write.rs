@@ -181,8 +181,8 @@ impl Written {
         }
         let element = Element::Item.name();
         if let [(name, name_at), (value, value_at)] = texts.as_slice() {
-            self.xml
-                .push_str(&format!("<{element} {NAME_ATTRIBUTE}=\""));
+            // Writing to a string cannot fail.
+            let _ = write!(self.xml, "<{element} {NAME_ATTRIBUTE}=\"");
             self.text(name, name_at.clone());
             self.xml.push_str("\">");
             self.text(value, value_at.clone());
