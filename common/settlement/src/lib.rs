@@ -19,6 +19,7 @@ pub mod mend;
 pub mod messages;
 pub mod process;
 pub mod reference;
+mod request;
 pub mod sweep;
 mod time_limit;
 pub mod upload;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use weir_domain::{
     BatchNumber, BatchStatus, ClientId, Counters, Currency, DetailId, DetailStatus, ProgramId,
-    SellerId, TransactionRequest,
+    SellerId,
 };
 use weir_servicegate::{
     BatchHeader, BatchSummary, Checkpoint as ReaderCheckpoint, Item, Options, Record,
@@ -21,6 +21,7 @@ use super::enqueue::EnqueueState;
 use super::items::{NextError, ObjectItems};
 use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, Uploader};
 use crate::TimeLimit;
+use crate::request::{request_of, state};
 
 /// Write requests under way at the same time.
 const REQUESTS_MAX: usize = 8;
@@ -307,19 +308,10 @@ fn make_detail(
     made_at: DateTime<Utc>,
 ) -> Option<(Detail, Payload)> {
     let id = batch.detail(record.line);
-    let facts = record.facts();
-    let (request, error) = request_of(&record, seller, id);
-    let vehicle = facts.vehicle.unwrap_or_default();
-    let charge_id = match &record.transaction {
-        Ok(weir_domain::Transaction::Refund(refund)) => match refund.charge {
-            weir_domain::ChargeReference::Id(charge) => Some(charge),
-            weir_domain::ChargeReference::LatestOfOrder => None,
-        },
-        _ => None,
-    };
+    let (request, error) = request_or_error(&record, seller, id);
     let failed = error.is_some();
     let (error_code, error_description) = error.unzip();
-    let detail = Detail {
+    let mut detail = Detail {
         id,
         version: 1,
         status: if failed {
@@ -327,17 +319,17 @@ fn make_detail(
         } else {
             DetailStatus::Unprocessed
         },
-        transaction_type: facts.transaction_type,
-        order_number: facts.order_number.map(|number| number.to_string()),
-        po_number: facts.po_number.map(|number| number.to_string()),
-        amount: facts.amount,
-        currency: facts.currency,
-        buyer_id: facts.buyer_id,
-        customer_id: facts.customer_id,
-        vehicle_odometer: vehicle.odometer.map(|text| text.to_string()),
-        vehicle_identification_number: vehicle.identification_number.map(|text| text.to_string()),
-        vehicle_unit_number: vehicle.unit_number.map(|text| text.to_string()),
-        charge_id,
+        transaction_type: record.transaction_type(),
+        order_number: None,
+        po_number: None,
+        amount: None,
+        currency: None,
+        buyer_id: None,
+        customer_id: None,
+        vehicle_odometer: None,
+        vehicle_identification_number: None,
+        vehicle_unit_number: None,
+        charge_id: None,
         refund_id: None,
         request_version: u32::from(!failed),
         events: 0,
@@ -358,6 +350,7 @@ fn make_detail(
         user_updated_at: None,
         user_updated_by: None,
     };
+    state(&mut detail, &record);
     Some((
         detail,
         Payload {
@@ -368,7 +361,7 @@ fn make_detail(
 }
 
 /// The request of a record as JSON, or its error as code and words.
-fn request_of(
+fn request_or_error(
     record: &Record,
     seller: SellerId,
     detail: DetailId,
@@ -392,15 +385,9 @@ fn request_of(
                 .map_or(weir_domain::ErrorCode::FormatInvalid, |p| p.code);
             error(code.code(), words)
         }
-        Ok(transaction) => match TransactionRequest::build(transaction, seller, detail) {
-            Err(problem) => error(problem.code().code(), problem.to_string()),
-            Ok(request) => match request.to_json() {
-                Ok(json) => (json, None),
-                Err(problem) => error(
-                    weir_domain::ErrorCode::FormatInvalid.code(),
-                    problem.to_string(),
-                ),
-            },
+        Ok(transaction) => match request_of(transaction, seller, detail) {
+            Ok(json) => (json, None),
+            Err((code, words)) => error(code.code(), words),
         },
     }
 }
