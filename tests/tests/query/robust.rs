@@ -411,6 +411,7 @@ fn make_large_batches(asked: &Asked, count: u32, header_bytes: usize) -> String 
             updated_at: now,
             user_updated_at: None,
             user_updated_by: None,
+            task: None,
         };
         asked.wait(asked.parts.store.create_batch(&batch)).unwrap();
     }
