@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod document;
 mod error;
+mod form;
 mod gateway;
 mod list;
 mod mending;

@@ -23,3 +23,4 @@ mod reference_deletion;
 mod reference_rules;
 mod robust;
 mod schema;
+mod settlements;

@@ -106,7 +106,7 @@ fn section(html: &mut String, operation: &Operation) {
         }
         Takes::Fields(_) => html.push_str("<p>Takes <code>fields</code>.</p>"),
         Takes::SettlementFile => html.push_str(
-            "<p>Takes an XML file of at most 4 MiB, <code>X-File-Name</code> and \
+            "<p>Takes an XML file of at most 4 MiB, or a form with it, <code>X-File-Name</code> and \
              <code>Idempotency-Key</code>.</p>",
         ),
         Takes::Body(schema) => members(html, schema),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use weir_domain::LINE_MAX;
 use weir_query::{Kind, Operator, Parameter, Resource, Rule, VALUES_MAX};
+use weir_settlement::upload::FileName;
 
 use crate::operations::operations;
 
@@ -271,7 +272,7 @@ pub(super) fn lines() -> [Value; 2] {
 }
 
 pub(super) fn settlement_headers() -> Vec<Value> {
-    let header = |name, words, max: u32| {
+    let header = |name, words, max: usize| {
         json!({
             "name": name,
             "in": "header",
@@ -279,8 +280,15 @@ pub(super) fn settlement_headers() -> Vec<Value> {
             "schema": { "type": "string", "minLength": 1, "maxLength": max },
         })
     };
+    // A character has up to four bytes, and an escape of a byte three characters.
+    let encoded_chars_max = FileName::CHARACTERS_MAX * 4 * 3;
     vec![
-        header("X-File-Name", "What the file is called.", 200),
+        header(
+            "X-File-Name",
+            "What the file is called: 1 to 255 characters, percent-encoded in UTF-8. Without it, the \
+             name that a form gives the file.",
+            encoded_chars_max,
+        ),
         header(
             "Idempotency-Key",
             "The same key and body make the same file once.",
@@ -291,9 +299,20 @@ pub(super) fn settlement_headers() -> Vec<Value> {
 
 pub(super) fn settlement_file() -> Value {
     let xml = json!({ "schema": { "type": "string" } });
+    let form = json!({
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "maxProperties": 1,
+            "properties": {
+                "file": { "type": "string", "contentMediaType": "application/xml" },
+            },
+        },
+    });
     json!({
         "required": true,
-        "description": "A settlement file, at most 4 MiB.",
-        "content": { "application/xml": xml, "text/xml": xml },
+        "description": "A settlement file, or a form with one part, which is the file, under any \
+                        name; at most 4 MiB.",
+        "content": { "application/xml": xml, "text/xml": xml, "multipart/form-data": form },
     })
 }

@@ -13,12 +13,16 @@ use uuid::Uuid;
 use weir_domain::{ClientId, ProgramId, SellerId};
 use weir_runtime::CorrelationId;
 
+use super::FileName;
+
 /// The part that announces a seller's id.
 const SELLERS: &str = "sellers";
 /// The part that announces an upload through the API.
 const API: &str = "api";
 /// Most bytes of a file's name in a key, which may have 1 024 in all.
 const NAME_BYTES_MAX: usize = 400;
+/// What an upload is called that has no name.
+const NAME_ELSE: &str = "settlement.xml";
 /// Longer correlation ids do not travel in a key.
 const CORRELATION_BYTES_MAX: usize = 128;
 
@@ -77,15 +81,14 @@ impl UploadScope {
     }
 
     /// The key of an upload through the API. `unique` keeps two uploads of one name apart. What a
-    /// key cannot carry of the name (slashes, control characters, all beyond 400 bytes) is
-    /// replaced or cut; a correlation id that is long or has other characters than letters,
-    /// digits, `.`, `_` and `-` is left out. Without a correlation id, `unique` and name alone make
-    /// the key.
+    /// key cannot carry of the name (slashes, all beyond 400 bytes) is replaced or cut; a correlation
+    /// id that is long or has other characters than letters, digits, `.`, `_` and `-` is left out.
+    /// Without a correlation id, `unique` and name alone make the key.
     pub fn api_key(
         &self,
         unique: Uuid,
         correlation_id: Option<&CorrelationId>,
-        name: &str,
+        name: Option<&FileName>,
     ) -> String {
         let id = correlation_id.map_or("", CorrelationId::as_str);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -95,17 +98,13 @@ impl UploadScope {
             ""
         };
         let name: String = name
+            .map_or(NAME_ELSE, FileName::as_str)
             .chars()
             .map(|c| if c == '/' || c.is_control() { '_' } else { c })
             .collect();
         let name = name
             .get(..name.floor_char_boundary(NAME_BYTES_MAX))
-            .unwrap_or("");
-        let name = if name.is_empty() {
-            "settlement.xml"
-        } else {
-            name
-        };
+            .unwrap_or(NAME_ELSE);
         self.key(&format!("{API}/{unique}.{id}/{name}"))
     }
 }
@@ -139,6 +138,10 @@ mod tests {
         }
     }
 
+    fn named(name: &str) -> FileName {
+        FileName::new(name).unwrap()
+    }
+
     #[test]
     fn a_key_names_client_program_and_perhaps_seller() {
         for scope in [scope(None), scope(Some(3))] {
@@ -162,28 +165,32 @@ mod tests {
     #[test]
     fn an_upload_through_the_api_carries_its_correlation_id_and_name() {
         let id = CorrelationId::new("run-7").unwrap();
-        let key = scope(Some(3)).api_key(Uuid::from_u128(9), Some(&id), "a/b\n.xml");
+        let key = scope(Some(3)).api_key(Uuid::from_u128(9), Some(&id), Some(&named("a/b.xml")));
         assert_eq!(UploadScope::of_key(&key), Ok(scope(Some(3))));
         assert_eq!(correlation_id(&key), Some(id));
-        assert_eq!(last_part(&key), "a_b_.xml");
+        assert_eq!(last_part(&key), "a_b.xml");
         assert_eq!(correlation_id(&scope(None).key("run.7/a.xml")), None);
     }
 
     #[test]
     fn a_key_stays_within_its_1024_bytes_for_any_name() {
-        for length in [399, 400, 401, 5_000] {
+        for length in [99, 100, 101, 255] {
             let id = CorrelationId::new("c".repeat(128)).unwrap();
-            let key = scope(Some(3)).api_key(Uuid::from_u128(9), Some(&id), &"é".repeat(length));
+            let key = scope(Some(3)).api_key(
+                Uuid::from_u128(9),
+                Some(&id),
+                Some(&named(&"😀".repeat(length))),
+            );
             assert!(key.len() <= 1_024, "{length}");
             assert!(last_part(&key).len() <= NAME_BYTES_MAX);
         }
         let id = CorrelationId::new("c".repeat(129)).unwrap();
-        let key = scope(None).api_key(Uuid::from_u128(9), Some(&id), "");
+        let key = scope(None).api_key(Uuid::from_u128(9), Some(&id), None);
         assert_eq!(
             (correlation_id(&key), last_part(&key)),
             (None, "settlement.xml")
         );
-        let key = scope(None).api_key(Uuid::from_u128(9), None, "a.xml");
+        let key = scope(None).api_key(Uuid::from_u128(9), None, Some(&named("a.xml")));
         assert_eq!((correlation_id(&key), last_part(&key)), (None, "a.xml"));
     }
 }

@@ -18,6 +18,7 @@ mod check;
 mod enqueue;
 mod items;
 mod key;
+mod name;
 mod split;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ use weir_store::{File, Stage, Store, StoreError, UploadContinuation};
 
 use crate::TimeLimit;
 pub use key::{ObjectKeyError, UploadScope};
+pub use name::{FileName, FileNameError};
 
 /// What must be left of the time for a stage to go on; enough to write what is under way.
 const TIME_KEPT: Duration = Duration::from_secs(3);
