@@ -11,6 +11,7 @@
 //! - A detail's place follows from its id, so nothing needs an index to be found, and lists of a
 //!   batch are strongly consistent.
 
+mod answers;
 mod api_keys;
 mod batches;
 mod capacity;
@@ -33,6 +34,9 @@ mod write;
 
 use weir_runtime::{AwsClients, Clock, Random};
 
+pub use answers::{
+    ANSWER_BYTES_MAX, ANSWER_KEPT, Answer, AnswerClaim, AnswerId, AnswerRecord, AnswerState,
+};
 pub use api_keys::{ApiKeyHash, ApiKeyRecord};
 pub use batches::{Batch, BatchTask, ChangedBy, CounterChange};
 pub use capacity::{Capacity, Units};

@@ -121,10 +121,17 @@ pub(crate) const API_KEYS: Table = Table {
     indexes: &[],
     expires: Some("expires_at"),
 };
+pub(crate) const ANSWERS: Table = Table {
+    name: "answers",
+    partition: ("id", Text),
+    sort: None,
+    indexes: &[],
+    expires: Some("expires_at"),
+};
 
 /// Every table.
 pub const TABLES: &[Table] = &[
-    FILES, BATCHES, DETAILS, LOOKUPS, REFERENCE, MESSAGES, API_KEYS,
+    FILES, BATCHES, DETAILS, LOOKUPS, REFERENCE, MESSAGES, API_KEYS, ANSWERS,
 ];
 
 impl Store {

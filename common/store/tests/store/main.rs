@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod answers;
 mod api_keys;
 mod by_id;
 mod capacity;
