@@ -23,7 +23,16 @@ const EACH: u32 = 2;
 /// A name, and the time of the message that brought it.
 type Named = (String, DateTime<Utc>);
 
-/// Messages about everything, each of its own time.
+/// How far apart the times of two messages are: seconds, or less than what a clock of milliseconds tells
+/// apart, or nothing.
+const APART: [TimeDelta; 4] = [
+    TimeDelta::seconds(1),
+    TimeDelta::microseconds(1),
+    TimeDelta::nanoseconds(1),
+    TimeDelta::zero(),
+];
+
+/// Messages about everything, some of one time.
 #[derive(Debug, Clone)]
 struct Story {
     messages: Vec<(usize, u32, bool, DateTime<Utc>)>,
@@ -40,11 +49,15 @@ fn stories() -> impl Strategy<Value = Story> {
             told.extend((0..EACH).map(|number| (kind, number, false)));
         }
         let count = told.len();
-        let messages = Just(told).prop_shuffle().prop_map(move |told| {
-            let seconds = (0..).map(TimeDelta::seconds);
-            let timed = told.into_iter().zip(seconds);
+        let apart = prop::collection::vec(prop::sample::select(APART.to_vec()), count);
+        let messages = (Just(told).prop_shuffle(), apart).prop_map(move |(told, apart)| {
+            let mut at = base;
+            let timed = told.into_iter().zip(apart);
             timed
-                .map(|((kind, number, is_gone), after)| (kind, number, is_gone, base + after))
+                .map(|((kind, number, is_gone), apart)| {
+                    at += apart;
+                    (kind, number, is_gone, at)
+                })
                 .collect::<Vec<_>>()
         });
         let again = prop::collection::vec(0..count, 10);
@@ -65,21 +78,34 @@ impl Story {
                 (false, 0) => "created",
                 (false, _) => "updated",
             };
-            let body = body(KINDS[*kind], *number, action, *at, &format!("name {index}"));
+            let body = body(
+                KINDS[*kind],
+                *number,
+                action,
+                *at,
+                &format!("name {index:03}"),
+            );
             delivery(&format!("m-{index}"), &body)
         })
         .collect()
     }
 
-    /// The newest of each, whatever the order.
+    /// The newest of each, whatever the order: to the microsecond, a deletion before anything else of its
+    /// time, and otherwise the name that is the last in the alphabet.
     fn end(&self) -> BTreeMap<(usize, u32), Option<Named>> {
-        let mut end = BTreeMap::new();
-        // Times rise with the index.
+        let mut end: BTreeMap<_, (i64, bool, String)> = BTreeMap::new();
         for (index, (kind, number, is_gone, at)) in self.messages.iter().enumerate() {
-            let there = (!is_gone).then(|| (format!("name {index}"), *at));
-            end.insert((*kind, *number), there);
+            let told = (at.timestamp_micros(), *is_gone, format!("name {index:03}"));
+            let newest = end.entry((*kind, *number)).or_insert_with(|| told.clone());
+            if told > *newest {
+                *newest = told;
+            }
         }
-        end
+        let shown = |micros: i64| DateTime::from_timestamp_millis(micros / 1_000).unwrap();
+        let ends = end.into_iter().map(|(which, (micros, is_gone, name))| {
+            (which, (!is_gone).then(|| (name, shown(micros))))
+        });
+        ends.collect()
     }
 
     async fn assert_end(&self, store: &Store) {

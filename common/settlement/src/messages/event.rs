@@ -216,8 +216,8 @@ impl<'a> Members<'a> {
         } else if at < DateTime::UNIX_EPOCH {
             self.wrong("occurred_at", "must not be before 1970");
         }
-        // Times are kept to the millisecond, and compared as they are kept.
-        DateTime::from_timestamp_millis(at.timestamp_millis())
+        // Times are kept to the microsecond, and compared as they are kept.
+        DateTime::from_timestamp_micros(at.timestamp_micros())
     }
 
     fn told(&mut self, kind: ReferenceKind, action: Action, at: DateTime<Utc>) -> Option<Told> {

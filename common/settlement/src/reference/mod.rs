@@ -3,8 +3,8 @@
 //! What is to be comes as a [`Body`], parsed once; whose it is is told by a [`Place`]. Invariants:
 //!
 //! - A change takes effect only over what was read, and is later than it. The clocks of two functions
-//!   need not agree to the millisecond: up to a second, what is ahead is gone by and the
-//!   change counts as a millisecond later; beyond that it is refused as [`ReferenceError::Newer`].
+//!   need not agree to the microsecond: up to a second, what is ahead is gone by and the
+//!   change counts as a microsecond later; beyond that it is refused as [`ReferenceError::Newer`].
 //! - An id is used once: what exists is not created again, whoever asks. What was deleted may be.
 //! - What is created belongs to something that is there at that moment, in one transaction.
 //! - What something hangs on is not deleted, and nothing comes under what is being deleted; see
@@ -184,7 +184,8 @@ impl ReferenceChanges {
                 };
             }
             let changed_at = self.time_after(over.as_ref())?;
-            let made = made(body, place, id, changed_at).ok_or(ReferenceError::NoSuch(kind))?;
+            let made =
+                made(body, place, id, shown(changed_at)).ok_or(ReferenceError::NoSuch(kind))?;
             let write = ReferenceWrite {
                 kind,
                 id,
@@ -221,7 +222,8 @@ impl ReferenceChanges {
             self.pause_before(attempt).await;
             let (over, before) = self.there(kind, place, id).await?;
             let changed_at = self.time_after(Some(&over))?;
-            let after = replaced(body, before, changed_at).ok_or(ReferenceError::NoSuch(kind))?;
+            let after =
+                replaced(body, before, shown(changed_at)).ok_or(ReferenceError::NoSuch(kind))?;
             let write = ReferenceWrite {
                 kind,
                 id,
@@ -298,13 +300,13 @@ impl ReferenceChanges {
         Err(ReferenceError::BeingDeleted(kind))
     }
 
-    /// The time of a change over what was read, in whole milliseconds.
+    /// The time of a change over what was read, in whole microseconds.
     fn time_after(&self, over: Option<&Kept>) -> Result<DateTime<Utc>, ReferenceError> {
         let now = self.clock.now();
-        let now = DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now);
+        let now = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
         match over {
             Some(kept) if kept.changed_at - now > CLOCKS_APART_MAX => Err(ReferenceError::Newer),
-            Some(kept) => Ok(now.max(kept.changed_at + TimeDelta::milliseconds(1))),
+            Some(kept) => Ok(now.max(kept.changed_at + TimeDelta::microseconds(1))),
             None => Ok(now),
         }
     }
@@ -317,6 +319,11 @@ impl ReferenceChanges {
             self.clock.sleep(pause).await;
         }
     }
+}
+
+/// A time as the thing itself has it: to the millisecond.
+fn shown(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap_or(at)
 }
 
 /// What is there, and since when.

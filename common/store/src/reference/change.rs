@@ -1,13 +1,16 @@
 //! Changes that come with a time of their own, in any order.
 //!
 //! A change takes effect only when it is newer than what is there, tombstones included: whatever the
-//! order in which changes come, and however often, what is there in the end is the newest of each.
+//! order in which changes come, and however often, what is there in the end is the newest of each. Times
+//! are compared to the microsecond; of two of one time `rank` tells which one stays.
 //! What was made keeps the time at which it was made.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weir_domain::SellerId;
 
+use super::rank::Rank;
+use super::write::to_micros;
 use super::{Kept, Parent, Reference, ReferenceKind, ReferenceWrite, Written};
 use crate::error::unavailable;
 use crate::{Store, StoreError};
@@ -29,7 +32,7 @@ pub enum ReferenceChange {
 pub enum Changed {
     /// It took effect.
     Applied,
-    /// What is there is as new, or newer.
+    /// What is there is the same, or newer, or goes before it among those of its time.
     Older,
     /// This other seller of the program has the alternate id, so nothing was changed.
     AlternateIdTaken(SellerId),
@@ -43,6 +46,17 @@ impl ReferenceChange {
         }
     }
 
+    /// Whether it is to take effect over what is there.
+    fn is_after(&self, changed_at: DateTime<Utc>, kept: &Kept) -> bool {
+        let what = match self {
+            Self::Put(reference) => Some(&**reference),
+            Self::Delete(..) => None,
+        };
+        let order = changed_at.cmp(&kept.changed_at);
+        let order = order.then_with(|| Rank::of(what).cmp(&Rank::of(kept.reference.as_ref())));
+        order.is_gt()
+    }
+
     fn after(&self, over: Option<&Kept>) -> Option<Reference> {
         let Self::Put(reference) = self else {
             return None;
@@ -54,7 +68,7 @@ impl ReferenceChange {
 }
 
 impl Store {
-    /// Makes a change that came to be at a time, unless what is there is as new.
+    /// Makes a change that came to be at a time, unless what is there is newer.
     ///
     /// Nothing is asked of what it belongs to.
     pub async fn change_reference(
@@ -63,12 +77,14 @@ impl Store {
         changed_at: DateTime<Utc>,
     ) -> Result<Changed, StoreError> {
         let (kind, id) = change.target();
+        let changed_at = to_micros(changed_at);
+        let mut last = None;
         for attempt in 0..ATTEMPTS_MAX {
             self.pause_before(attempt).await;
             let over = self.kept_reference(kind, id).await?;
             if over
                 .as_ref()
-                .is_some_and(|kept| kept.changed_at >= changed_at)
+                .is_some_and(|kept| !change.is_after(changed_at, kept))
             {
                 return Ok(Changed::Older);
             }
@@ -88,13 +104,11 @@ impl Store {
                 Ok(Written::AlternateIdTaken(seller)) => {
                     return Ok(Changed::AlternateIdTaken(seller));
                 }
-                Err(error) if error.is_transient() => {}
+                Err(error) if error.is_transient() => last = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(unavailable(
-            "change reference data",
-            "others change it all the time",
-        ))
+        let why = last.map(|error| error.to_string()).unwrap_or_default();
+        Err(unavailable("change reference data", &why))
     }
 }

@@ -3,7 +3,7 @@
 //! Whoever is to delete something that others may hang on marks it first, then makes sure that nothing
 //! does, then deletes it, if the mark is still there. Invariants:
 //!
-//! - What is marked is there as before: no reader sees the mark, and `changed_at` stays.
+//! - What is marked is there as before: no reader sees the mark, and neither its time nor its revision moves.
 //! - Nothing comes under what is marked ([`super::Parent::There`]), unless its creation takes the mark off
 //!   in the same transaction ([`super::Parent::Lapsed`]). So no clock decides whether something is lost:
 //!   from a mark that still stands it follows that nothing has come.
@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::write::{IS_UNCHANGED, unchanged_values};
+use super::write::is_unchanged;
 use super::{Kept, ReferenceKind};
 use crate::error::sorted;
 use crate::item::{Reader, text, time, uuid};
@@ -60,8 +60,8 @@ impl Store {
             None => "attribute_not_exists(deleting_by)",
             Some(_) => "deleting_by = :seen",
         };
-        let condition = format!("{IS_UNCHANGED} AND {mark} AND attribute_not_exists(expires_at)");
-        let mut values = unchanged_values(over);
+        let (is_unchanged, mut values) = is_unchanged(over);
+        let condition = format!("{is_unchanged} AND {mark} AND attribute_not_exists(expires_at)");
         values.insert(":by".to_owned(), uuid(deletion.by));
         values.insert(":until".to_owned(), time(deletion.until));
         if let Some(seen) = over.deletion {

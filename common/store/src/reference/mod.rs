@@ -7,6 +7,7 @@
 mod change;
 mod deletion;
 mod model;
+mod rank;
 mod write;
 
 use std::fmt;
@@ -28,7 +29,7 @@ use crate::item::{Item, Reader, Writer, text, uuid};
 use crate::tables::REFERENCE;
 use crate::{Store, StoreError};
 use model::Resource;
-use write::{is_tombstone, with_changed_at};
+use write::is_tombstone;
 
 const READ: &str = "read reference data";
 
@@ -212,7 +213,7 @@ impl Store {
             .dynamodb()
             .put_item()
             .table_name(self.names.table(&REFERENCE))
-            .set_item(Some(with_changed_at(item)))
+            .set_item(Some(item))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await

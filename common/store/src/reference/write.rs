@@ -2,7 +2,9 @@
 //!
 //! Whoever changes something has read it, as [`Kept`]. The write takes effect only if that is still
 //! what is there; otherwise it is a [`StoreError::Conflict`], upon which one reads and decides again.
-//! `changed_at` grows with every write, so it tells one state from the next. In the same transaction:
+//! `revision` grows with every write, so it tells one state from the next, also where two have one time.
+//! What a `put_…` has written has none, and counts as changed when it says it was updated. In the same
+//! transaction:
 //!
 //! - what it is to belong to is there ([`Parent`]) and nobody is about to delete it ([`Deletion`]);
 //! - the way to a seller from its alternate id moves along, and leads to one seller at most.
@@ -36,8 +38,10 @@ use crate::{Store, StoreError};
 pub const TOMBSTONE_DAYS: i64 = 90;
 /// What a tombstone has, and nothing else: when it goes, in seconds since 1970.
 const EXPIRES_AT: &str = "expires_at";
-/// When an item last changed, in milliseconds since 1970.
-const CHANGED_AT: &str = "changed_at";
+/// When an item last changed, in microseconds since 1970.
+const CHANGED_US: &str = "changed_us";
+/// How often it has changed.
+const REVISION: &str = "revision";
 
 const WRITE: &str = "write reference data";
 
@@ -61,8 +65,10 @@ pub enum Reference {
 /// What is kept under a kind and an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// When it last changed.
+    /// When it last changed, to the microsecond.
     pub changed_at: DateTime<Utc>,
+    /// How often it has changed since it was written without having been read; 0 if never.
+    pub revision: u64,
     /// What it is; `None` when it was deleted.
     pub reference: Option<Reference>,
     /// The mark of whoever is about to delete it.
@@ -102,7 +108,7 @@ pub struct ReferenceWrite {
     pub over: Option<Kept>,
     /// What is to be; `None` to delete it.
     pub after: Option<Reference>,
-    /// When it changes: later than what was read.
+    /// When it changes, kept to the microsecond: not before what was read.
     pub changed_at: DateTime<Utc>,
     /// What must be there meanwhile.
     pub parent: Parent,
@@ -174,7 +180,7 @@ impl Reference {
         self
     }
 
-    fn to_item(&self) -> Item {
+    pub(super) fn to_item(&self) -> Item {
         match self {
             Self::Client(it) => it.to_item(),
             Self::Program(it) => it.to_item(),
@@ -213,19 +219,29 @@ pub(super) fn is_tombstone(item: &Item) -> bool {
     item.contains_key(EXPIRES_AT)
 }
 
-/// An item that is written without having been read: it changed when it says it did.
-pub(super) fn with_changed_at(mut item: Item) -> Item {
-    if let Some(updated_at) = item.get("updated_at").cloned() {
-        item.insert(CHANGED_AT.to_owned(), updated_at);
+/// The condition that an item is what was read, and its values.
+pub(super) fn is_unchanged(kept: &Kept) -> (String, HashMap<String, AttributeValue>) {
+    if kept.revision == 0 {
+        let condition = "attribute_not_exists(revision) AND updated_at = :read";
+        let values = [(":read".to_owned(), time(kept.changed_at))];
+        return (condition.to_owned(), values.into());
     }
-    item
+    let values = [
+        (":read".to_owned(), micros(kept.changed_at)),
+        (":revision".to_owned(), number(kept.revision)),
+    ];
+    let condition = "revision = :revision AND changed_us = :read";
+    (condition.to_owned(), values.into())
 }
 
-/// The condition that an item is what was read, with [`unchanged_values`].
-pub(super) const IS_UNCHANGED: &str = "changed_at = :read";
+/// A time as microseconds since 1970.
+fn micros(at: DateTime<Utc>) -> AttributeValue {
+    number(at.timestamp_micros())
+}
 
-pub(super) fn unchanged_values(kept: &Kept) -> HashMap<String, AttributeValue> {
-    [(":read".to_owned(), time(kept.changed_at))].into()
+/// A time as it is kept of a change.
+pub(super) fn to_micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
 fn incomplete(_: BuildError) -> StoreError {
@@ -234,15 +250,18 @@ fn incomplete(_: BuildError) -> StoreError {
 
 impl ReferenceWrite {
     fn item(&self) -> Item {
+        let revision = self.over.as_ref().map_or(0, |kept| kept.revision) + 1;
         if let Some(reference) = &self.after {
             let mut item = reference.to_item();
-            item.insert(CHANGED_AT.to_owned(), time(self.changed_at));
+            item.insert(CHANGED_US.to_owned(), micros(self.changed_at));
+            item.insert(REVISION.to_owned(), number(revision));
             return item;
         }
         let expires_at = self.changed_at + TimeDelta::days(TOMBSTONE_DAYS);
         Writer::default()
             .with("id", text(self.kind.key(self.id)))
-            .with(CHANGED_AT, time(self.changed_at))
+            .with(CHANGED_US, micros(self.changed_at))
+            .with(REVISION, number(revision))
             .with(EXPIRES_AT, number(expires_at.timestamp()))
             .finish()
     }
@@ -252,8 +271,7 @@ impl ReferenceWrite {
         let put = match &self.over {
             None => put.condition_expression("attribute_not_exists(id)"),
             Some(kept) => {
-                let mut values = unchanged_values(kept);
-                let mut condition = IS_UNCHANGED.to_owned();
+                let (mut condition, mut values) = is_unchanged(kept);
                 if let Some(by) = self.marked_by {
                     condition += " AND deleting_by = :by";
                     values.insert(":by".to_owned(), uuid(by));
@@ -352,9 +370,12 @@ impl Store {
             return Ok(None);
         };
         let read = Reader::new(REFERENCE.name, key, &item);
-        let changed_at = match read.opt_time(CHANGED_AT)? {
-            Some(changed_at) => changed_at,
-            None => read.time("updated_at")?,
+        let revision = read.opt_number(REVISION)?.unwrap_or(0);
+        let changed_at = if revision == 0 {
+            read.time("updated_at")?
+        } else {
+            let micros = DateTime::from_timestamp_micros(read.number(CHANGED_US)?);
+            micros.ok_or_else(|| read.corrupt(CHANGED_US))?
         };
         let reference = if is_tombstone(&item) {
             None
@@ -363,6 +384,7 @@ impl Store {
         };
         Ok(Some(Kept {
             changed_at,
+            revision,
             reference,
             deletion: mark_of(&read)?,
         }))

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use weir_domain::AlternateSellerId;
 use weir_store::{
-    Changed, Kept, Parent, Reference, ReferenceChange, ReferenceKind, ReferenceWrite, StoreError,
-    TOMBSTONE_DAYS, Written,
+    Changed, Deletion, Kept, Parent, Reference, ReferenceChange, ReferenceKind, ReferenceWrite,
+    StoreError, TOMBSTONE_DAYS, Written,
 };
 
 use crate::make::{self, at, id};
@@ -190,4 +190,196 @@ async fn an_alternate_id_leads_to_one_seller_at_a_time() {
         Ok(Changed::Applied)
     );
     assert_eq!(leads_to().await, None);
+}
+
+/// Everything in every order.
+fn orders<T: Clone>(all: &[T]) -> Vec<Vec<T>> {
+    if all.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut found = Vec::new();
+    for index in 0..all.len() {
+        let mut rest = all.to_vec();
+        let first = rest.remove(index);
+        found.extend(orders(&rest).into_iter().map(|order| {
+            let mut order = order;
+            order.insert(0, first.clone());
+            order
+        }));
+    }
+    found
+}
+
+#[tokio::test]
+async fn of_changes_of_one_time_the_same_one_stays_whatever_comes_first() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let kind = ReferenceKind::Client;
+    let put = |name: &str| ReferenceChange::Put(Box::new(client(name)));
+    let delete = ReferenceChange::Delete(kind, client("").id());
+    for (round, (changes, left)) in [
+        (vec![put("A"), put("B"), put("C")], Some("C")),
+        (vec![put("A"), put("B"), delete], None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (number, order) in orders(&changes).into_iter().enumerate() {
+            let number = i64::try_from(10 * round + number).unwrap();
+            for change in order.iter().chain(&changes) {
+                store.change_reference(change, at(number)).await.unwrap();
+            }
+            let found = store.client(id(1)).await.unwrap();
+            assert_eq!(found.map(|found| found.name).as_deref(), left, "{order:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_changes_of_one_time_that_come_at_once_the_same_one_stays() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let put = |number: i32| ReferenceChange::Put(Box::new(client(&format!("client {number}"))));
+    for round in 0..10 {
+        let changes: Vec<_> = (0..5).map(put).collect();
+        let all = changes
+            .iter()
+            .map(|change| store.change_reference(change, at(round)));
+        for changed in futures::future::join_all(all).await {
+            changed.unwrap();
+        }
+        let found = store.client(id(1)).await.unwrap().unwrap();
+        assert_eq!(found.name, "client 4");
+    }
+}
+
+#[tokio::test]
+async fn times_that_differ_by_a_microsecond_are_told_apart() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let put = |name: &str| ReferenceChange::Put(Box::new(client(name)));
+    let later = |micros: i64, nanos: i64| {
+        at(7) + TimeDelta::microseconds(micros) + TimeDelta::nanoseconds(nanos)
+    };
+    for (name, when, changed) in [
+        ("Z", later(1, 0), Changed::Applied),
+        ("Z", later(1, 999), Changed::Older),
+        ("A", later(1, 999), Changed::Older),
+        ("A", later(2, 0), Changed::Applied),
+        ("Z", later(1, 0), Changed::Older),
+    ] {
+        let found = store.change_reference(&put(name), when).await;
+        assert_eq!(found, Ok(changed), "{name} {when}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_without_having_been_read_can_be_changed() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let written = make::client(1);
+    store.put_client(&written).await.unwrap();
+    let (kind, client_id) = (ReferenceKind::Client, client("").id());
+    let kept = store
+        .kept_reference(kind, client_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((kept.changed_at, kept.revision), (written.updated_at, 0));
+    let by = uuid::Uuid::from_u128(1);
+    let deletion = Deletion { by, until: at(9) };
+    let marked = store.begin_deletion(kind, client_id, &kept, deletion).await;
+    assert_eq!(marked, Ok(()));
+    store.end_deletion(kind, client_id, by).await.unwrap();
+    let put = |name: &str| ReferenceChange::Put(Box::new(client(name)));
+    let before = written.updated_at - TimeDelta::microseconds(1);
+    assert_eq!(
+        store.change_reference(&put("A"), before).await,
+        Ok(Changed::Older)
+    );
+    let after = written.updated_at + TimeDelta::microseconds(1);
+    assert_eq!(
+        store.change_reference(&put("B"), after).await,
+        Ok(Changed::Applied)
+    );
+    // Whoever read it before that is too late.
+    let late = store.write_reference(&write(Some(kept), None, 1)).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+    // Written so again, it can be changed again.
+    store.put_client(&written).await.unwrap();
+    assert_eq!(
+        store.change_reference(&put("C"), after).await,
+        Ok(Changed::Applied)
+    );
+    assert_eq!(store.client(id(1)).await.unwrap().unwrap().name, "C");
+}
+
+#[tokio::test]
+async fn nothing_comes_under_what_is_marked_unless_it_takes_the_mark_off() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    store.put_client(&make::client(1)).await.unwrap();
+    let (kind, parent) = (ReferenceKind::Client, client("").id());
+    let by = |number| uuid::Uuid::from_u128(number);
+    let mark = async |number| {
+        let kept = store.kept_reference(kind, parent).await.unwrap().unwrap();
+        let deletion = Deletion {
+            by: by(number),
+            until: at(9),
+        };
+        store
+            .begin_deletion(kind, parent, &kept, deletion)
+            .await
+            .unwrap();
+        let marked = store.kept_reference(kind, parent).await.unwrap().unwrap();
+        assert_eq!(marked.deletion, Some(deletion));
+        assert_eq!(
+            Kept {
+                deletion: None,
+                ..marked.clone()
+            },
+            Kept {
+                deletion: None,
+                ..kept
+            }
+        );
+        marked
+    };
+    let under = |number, parent| {
+        let mut program = make::program(number);
+        program.client_id = id(1);
+        ReferenceWrite {
+            kind: ReferenceKind::Program,
+            id: program.id.uuid(),
+            over: None,
+            after: Some(Reference::Program(program)),
+            changed_at: at(9),
+            parent,
+            marked_by: None,
+        }
+    };
+    mark(1).await;
+    // A mark takes the place of the one that was read.
+    let marked = mark(2).await;
+    let refused = |written| matches!(written, Err(StoreError::Conflict { .. }));
+    for asked in [
+        Parent::There(kind, parent),
+        Parent::Lapsed(kind, parent, by(1)),
+    ] {
+        assert!(refused(store.write_reference(&under(1, asked)).await));
+    }
+    let gone = |kept: &Kept, number| ReferenceWrite {
+        marked_by: Some(by(number)),
+        ..write(Some(kept.clone()), None, 100)
+    };
+    assert!(refused(store.write_reference(&gone(&marked, 1)).await));
+    let lapsed = under(1, Parent::Lapsed(kind, parent, by(2)));
+    assert_eq!(store.write_reference(&lapsed).await, Ok(Written::Done));
+    assert!(refused(store.write_reference(&gone(&marked, 2)).await));
+    let there = under(2, Parent::There(kind, parent));
+    assert_eq!(store.write_reference(&there).await, Ok(Written::Done));
+    let marked = mark(3).await;
+    let deleted = store.write_reference(&gone(&marked, 3)).await;
+    assert_eq!(deleted, Ok(Written::Done));
+    assert_eq!(store.client(id(1)).await, Ok(None));
 }

@@ -159,12 +159,12 @@ fn a_time_may_lie_a_day_ahead_of_the_clock_here_and_no_more() {
 }
 
 #[test]
-fn times_are_compared_as_they_are_kept_to_the_millisecond() {
+fn times_are_compared_as_they_are_kept_to_the_microsecond() {
     let data = json!({"id": ID, "name": "C"});
-    let body = json!({"type": "client.created", "occurred_at": "2026-01-02T03:04:05.678999Z",
+    let body = json!({"type": "client.created", "occurred_at": "2026-01-02T03:04:05.678912999Z",
         "data": data});
     let told = read(&body.to_string(), now()).unwrap();
-    assert_eq!(told.occurred_at.timestamp_subsec_nanos(), 678_000_000);
+    assert_eq!(told.occurred_at.timestamp_subsec_nanos(), 678_912_000);
 }
 
 #[test]
