@@ -12,12 +12,12 @@
 //!
 //! What stands after the semicolon may be missing, and is then removed. `created` and `updated` mean the
 //! same: that it is so now. For `deleted` the `id` is enough. Members besides these are ignored. Refused,
-//! with every violation at once: other types, a time that is none or lies more than a day ahead, which
-//! would keep out whatever truly comes later, and data that breaks the rules of the API's bodies.
+//! with every violation at once: other types, a time that is none or lies more than five minutes
+//! ahead, which would keep out whatever truly comes later, and data that breaks the rules of the API's bodies.
 
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use weir_domain::{ClientId, EmailAddress};
@@ -32,8 +32,8 @@ use crate::reference::{Body, BodyError, Violation};
 const TEXT_CHARACTERS_MAX: usize = 1_024;
 /// Most characters of an e-mail address.
 const EMAIL_CHARACTERS_MAX: usize = 200;
-/// How far ahead of the clock here another may be.
-const AHEAD_MAX: TimeDelta = TimeDelta::days(1);
+/// How far ahead of the clock here another may be: more than any clock that is kept right.
+const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
 
 /// The kinds that messages tell of, as they call them.
 const KINDS: &[(&str, ReferenceKind)] = &[
@@ -212,7 +212,12 @@ impl<'a> Members<'a> {
         };
         let at = at.to_utc();
         if at - self.now > AHEAD_MAX {
-            self.wrong("occurred_at", "must not be more than a day ahead");
+            let why = format!(
+                "must not be more than {} minutes ahead of the clock here, which says {}",
+                AHEAD_MAX.num_minutes(),
+                self.now.to_rfc3339_opts(SecondsFormat::Secs, true)
+            );
+            self.wrong("occurred_at", &why);
         } else if at < DateTime::UNIX_EPOCH {
             self.wrong("occurred_at", "must not be before 1970");
         }

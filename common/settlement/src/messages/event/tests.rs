@@ -142,12 +142,13 @@ fn texts_are_taken_up_to_their_limit_in_characters() {
 }
 
 #[test]
-fn a_time_may_lie_a_day_ahead_of_the_clock_here_and_no_more() {
+fn a_time_may_lie_five_minutes_ahead_of_the_clock_here_and_no_more() {
     for (at, is_taken) in [
-        ("2026-01-03T23:59:59.999Z", true),
-        ("2026-01-04T00:00:00Z", true),
-        ("2026-01-04T00:00:00.001Z", false),
-        ("2026-01-04T02:00:00+02:00", true),
+        ("2026-01-03T00:04:59.999999Z", true),
+        ("2026-01-03T00:05:00Z", true),
+        ("2026-01-03T00:05:00.000001Z", false),
+        ("2026-01-03T02:05:00+02:00", true),
+        ("2026-01-03T23:00:00Z", false),
         ("1970-01-01T00:00:00Z", true),
         ("1969-12-31T23:59:59Z", false),
         ("2026-01-02", false),
@@ -156,6 +157,16 @@ fn a_time_may_lie_a_day_ahead_of_the_clock_here_and_no_more() {
         let body = json!({"type": "client.created", "occurred_at": at, "data": data});
         assert_eq!(read(&body.to_string(), now()).is_ok(), is_taken, "{at}");
     }
+    let data = json!({"id": ID, "name": "C"});
+    let body =
+        json!({"type": "client.created", "occurred_at": "2026-01-03T01:00:00Z", "data": data});
+    assert_eq!(
+        read(&body.to_string(), now()).unwrap_err(),
+        [
+            "/occurred_at: must not be more than 5 minutes ahead of the clock here, which says \
+             2026-01-03T00:00:00Z"
+        ]
+    );
 }
 
 #[test]
