@@ -11,11 +11,14 @@ use weir_domain::{BatchOrdinal, DetailStatus, FileId, FileStatus, LineNumber, Ob
 use weir_lambda::Deadline;
 use weir_runtime::{CorrelationId, Metrics};
 use weir_settlement::TimeLimit;
+use weir_settlement::actions::Actions;
 use weir_settlement::credentials::Credentials;
 use weir_settlement::process::{ProcessError, ProcessOptions, Processor};
 use weir_settlement::sweep::{SweepOptions, Sweeper, Swept};
 use weir_settlement::upload::{Progress, Uploader};
-use weir_store::{Batch, Detail, DetailsMessage, File, Lease, LeaseOutcome, LeaseState, Store};
+use weir_store::{
+    Batch, BatchTaskMessage, Detail, DetailsMessage, File, Lease, LeaseOutcome, LeaseState, Store,
+};
 use weir_three_rivers::{ApiKey, BreakerOptions, Breakers, Client, ClientOptions};
 
 use crate::delivery::sqs_event;
@@ -89,8 +92,16 @@ impl Rig {
             sweeper,
             clock: clock.clone(),
         };
-        let processor = processor(&parts, store, &settings);
-        let process = weir_detail_processor::State { processor, clock };
+        let actions = Actions {
+            store: store.clone(),
+            clock: clock.clone(),
+            random: parts.random.clone(),
+        };
+        let process = weir_detail_processor::State {
+            processor: processor(&parts, store, &settings),
+            actions,
+            clock,
+        };
         Self {
             parts,
             upload,
@@ -136,7 +147,8 @@ impl Rig {
         handled.await.unwrap()
     }
 
-    /// Receives what can be received of the details queue, and deletes it.
+    /// Receives what can be received of the details queue, and deletes it. What carries on something
+    /// that is done to a whole batch is carried on at once.
     pub async fn messages(&self) -> Vec<DetailsMessage> {
         let url = &self.parts.names.details_queue;
         let mut bodies = Vec::new();
@@ -147,7 +159,13 @@ impl Rig {
             }
             for message in received {
                 delete(&self.parts.queues, url, &message).await;
-                bodies.push(serde_json::from_str(message.body().unwrap()).unwrap());
+                let body = message.body().unwrap();
+                if let Ok(task) = serde_json::from_str::<BatchTaskMessage>(body) {
+                    let actions = &self.process.actions;
+                    actions.go_on(task.task_of, &self.limit()).await.unwrap();
+                } else {
+                    bodies.push(serde_json::from_str(body).unwrap());
+                }
             }
         }
     }

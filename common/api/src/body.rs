@@ -25,6 +25,18 @@ pub(crate) fn check_type(
     }
 }
 
+/// Reads a body of JSON, of at most `bytes_max` bytes.
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    sent: Body,
+    bytes_max: usize,
+) -> Result<Bytes, ApiError> {
+    let remedy = "Send the body as application/json.";
+    check_type(headers, &["application/json"], remedy)?;
+    let remedy = || format!("A body may have {bytes_max} bytes.");
+    read(headers, sent, bytes_max, remedy).await
+}
+
 /// Refuses a query, for operations that take no parameters.
 pub(crate) fn no_query(uri: &Uri) -> Result<(), Vec<ValidationError>> {
     let Some(query) = uri.query().filter(|query| !query.is_empty()) else {

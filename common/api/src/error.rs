@@ -6,6 +6,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use weir_settlement::schema::{BodyError, Violation};
 use weir_settlement::upload::UploadError;
 use weir_store::StoreError;
 
@@ -48,6 +49,10 @@ pub enum ApiError {
     MethodNotAllowed,
     /// 409: it is at odds with what is there, and how.
     Conflict(String),
+    /// 409: some of it was done and some is at odds with what is there: what, each with its place.
+    PartlyDone(String, Vec<ValidationError>),
+    /// 409: something else is going on; try again in so many seconds.
+    Busy(String, u32),
     /// 413: the body is too large, and what to do instead.
     TooLarge(String),
     /// 415: the body is of another type than the operation takes.
@@ -96,7 +101,7 @@ impl ApiError {
             Self::Unauthorized(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::PartlyDone(..) | Self::Busy(..) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -125,7 +130,8 @@ impl ApiError {
                 "The path takes other methods: see the Allow header.".to_owned(),
                 Vec::new(),
             ),
-            Self::Conflict(how) => ("conflict", how, Vec::new()),
+            Self::Conflict(how) | Self::Busy(how, _) => ("conflict", how, Vec::new()),
+            Self::PartlyDone(how, errors) => ("conflict", how, errors),
             Self::TooLarge(remedy) => ("payload_too_large", remedy, Vec::new()),
             Self::UnsupportedMediaType(takes) => {
                 ("unsupported_media_type", takes.to_owned(), Vec::new())
@@ -151,12 +157,16 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let mut response = (status, Json([self.body()])).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let retry_after = match self {
+            Self::Unavailable => Some(1),
+            Self::Busy(_, seconds) => Some(seconds),
+            _ => None,
+        };
+        let mut response = (self.status(), Json([self.body()])).into_response();
+        if let Some(seconds) = retry_after {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -169,6 +179,20 @@ impl From<StoreError> for ApiError {
             Self::Unavailable
         } else {
             Self::Internal
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let told = |violations: Vec<Violation>| {
+            let one = |violation: Violation| ValidationError::new(violation.place, violation.rule);
+            violations.into_iter().map(one).collect()
+        };
+        match error {
+            BodyError::NotAnObject(why) => Self::InvalidData(why),
+            BodyError::Schema(violations) => Self::BodyNotMatchingSchema(told(violations)),
+            BodyError::Invalid(violations) => Self::InvalidParameter(told(violations)),
         }
     }
 }

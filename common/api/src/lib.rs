@@ -8,6 +8,7 @@
 //! caller's scope does not exist. A value that is absent is left out of the JSON. Every answer
 //! carries `X-Correlation-Id`, the caller's or a new one.
 
+mod actions;
 mod auth;
 mod body;
 mod document;

@@ -68,13 +68,7 @@ pub(crate) async fn one<L: Listed, P: Permitted>(
     let fields = Query::parse_fields(L::RESOURCE, text).map_err(refused);
     let (path, fields) = path.and(fields)?;
     let ask = api.ask(allowed.scope);
-    let missing = || ApiError::no_such(L::RESOURCE.name);
-    let Some(((_, id), above)) = path.split_last() else {
-        return Err(missing());
-    };
-    let row = L::get(&ask, *id).await.map_err(unanswered)?;
-    let row = row.filter(|row| is_under(row, above)).ok_or_else(missing)?;
-    let mut rows = [row];
+    let mut rows = [existing::<L>(&ask, &path).await?];
     if needs_loading(&fields) {
         L::load(&ask, &mut rows).await.map_err(unanswered)?;
     }
@@ -85,6 +79,30 @@ pub(crate) async fn one<L: Listed, P: Permitted>(
     });
     let headers: HeaderMap = read_header(&ask, "id", 1).into_iter().collect();
     Ok((headers, shown).into_response())
+}
+
+/// The one that a path names, as the caller sees it.
+pub(crate) async fn existing<L: Listed>(
+    ask: &Ask,
+    path: &[(&'static str, Uuid)],
+) -> Result<L::Row, ApiError> {
+    let missing = || ApiError::no_such(L::RESOURCE.name);
+    let ((_, id), above) = path.split_last().ok_or_else(missing)?;
+    let row = L::get(ask, *id).await.map_err(unanswered)?;
+    row.filter(|row| is_under(row, above)).ok_or_else(missing)
+}
+
+/// A resource with all its fields, as the answer to a change of it.
+pub(crate) async fn answered<L: Listed>(ask: &Ask, row: L::Row) -> Result<Response, ApiError> {
+    let fields: Vec<&'static Field> = L::RESOURCE.fields.iter().collect();
+    let mut rows = [row];
+    L::load(ask, &mut rows).await.map_err(unanswered)?;
+    let [row] = &rows;
+    Ok(Json(Shown {
+        row,
+        fields: &fields,
+    })
+    .into_response())
 }
 
 /// What an operator is told of how an answer was read.

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use weir_domain::{BatchId, BatchStatus, FileId, FileStatus, LineNumber};
+use weir_domain::{BatchAction, BatchId, BatchStatus, FileId, FileStatus, LineNumber};
 use weir_runtime::{Clock, Metric, Metrics, Random, Reader};
-use weir_store::{Batch, Detail, DetailsMessage, Store, StoreError};
+use weir_store::{
+    Batch, BatchTask, BatchTaskMessage, Detail, DetailsMessage, Store, StoreError,
+    UploadContinuation,
+};
 
 use crate::TimeLimit;
 use crate::upload::{UploadError, Uploader, patience};
@@ -196,7 +199,13 @@ impl Sweeper {
         let Some(batch) = self.store.batch(id).await? else {
             return Ok(());
         };
-        if batch.status != BatchStatus::Unprocessed || !self.is_quiet(batch.updated_at, quiet) {
+        if !self.is_quiet(batch.updated_at, quiet) {
+            return Ok(());
+        }
+        if let Some(task) = &batch.task {
+            return self.wake_task(&batch, task).await;
+        }
+        if batch.status != BatchStatus::Unprocessed {
             return Ok(());
         }
         if batch.counters.unprocessed == 0 {
@@ -206,6 +215,17 @@ impl Sweeper {
             swept.details += self.wake_details(&batch, limit).await?;
         }
         Ok(())
+    }
+
+    /// Has what is being done to a whole batch gone on with.
+    async fn wake_task(&self, batch: &Batch, task: &BatchTask) -> Result<(), StoreError> {
+        tracing::info!(batch_id = %batch.id, action = %task.action, "a batch's task is woken");
+        if task.action == BatchAction::Retake {
+            let next = UploadContinuation::of_batch(batch);
+            return self.store.send_continuation(&next).await;
+        }
+        let message = BatchTaskMessage::of(batch);
+        self.store.send_batch_task(&message, Duration::ZERO).await
     }
 
     /// A batch whose file is not on the queue yet is the upload's business.

@@ -52,7 +52,7 @@ pub use messages::{MESSAGES_PREFIX, Message, MessageMark};
 pub use names::Names;
 pub use objects::ObjectReader;
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
-pub use queues::{DELAY_MAX, DetailsMessage, UploadContinuation};
+pub use queues::{BatchTaskMessage, DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{
     Changed, Client, Customer, Deletion, Kept, Parent, Program, Reference, ReferenceChange,
     ReferenceKind, ReferenceWrite, ReportSchedule, Seller, SellerContact, TOMBSTONE_DAYS, Written,

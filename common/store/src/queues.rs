@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use weir_domain::{BatchId, FileId, LineNumber};
 
 use crate::error::{sorted, unavailable};
-use crate::{Store, StoreError};
+use crate::{Batch, File, Store, StoreError};
 
 /// Most messages in one request.
 const MESSAGES_PER_REQUEST: usize = 10;
@@ -58,14 +58,60 @@ impl DetailsMessage {
     }
 }
 
+/// Goes on with what is being done to the whole of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchTaskMessage {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// The batch.
+    pub task_of: BatchId,
+    /// The correlation id of the batch.
+    pub correlation_id: String,
+}
+
+impl BatchTaskMessage {
+    /// The message for a batch, of the present version.
+    pub fn of(batch: &Batch) -> Self {
+        Self {
+            v: DetailsMessage::VERSION,
+            task_of: batch.id,
+            correlation_id: batch.correlation_id.clone(),
+        }
+    }
+}
+
 /// Goes on with a file where its checkpoint says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadContinuation {
     /// The file.
     #[serde(rename = "continue")]
     pub file_id: FileId,
+    /// The one batch of it that is to be taken again, if that is what goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
     /// The correlation id of the upload.
     pub correlation_id: String,
+}
+
+impl UploadContinuation {
+    /// Goes on with a file.
+    pub fn of_file(file: &File) -> Self {
+        Self {
+            file_id: file.id,
+            batch_id: None,
+            correlation_id: file.correlation_id.clone(),
+        }
+    }
+
+    /// Takes one batch again.
+    pub fn of_batch(batch: &Batch) -> Self {
+        Self {
+            file_id: batch.id.file(),
+            batch_id: Some(batch.id),
+            correlation_id: batch.correlation_id.clone(),
+        }
+    }
 }
 
 impl Store {
@@ -107,6 +153,30 @@ impl Store {
                 return Err(unavailable(OPERATION, failed.code()));
             }
         }
+        Ok(())
+    }
+
+    /// Puts a message on the details queue that goes on with a batch's task, after a delay (at most
+    /// 15 minutes; a longer one is shortened). Each batch's tasks are a group of their own.
+    pub async fn send_batch_task(
+        &self,
+        message: &BatchTaskMessage,
+        delay: Duration,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "carry a batch's task on";
+        let body = serde_json::to_string(message)
+            .map_err(|_| unavailable(OPERATION, "a message could not be written"))?;
+        let seconds = delay.min(DELAY_MAX).as_millis().div_ceil(1_000);
+        self.clients
+            .sqs
+            .send_message()
+            .queue_url(&self.names.details_queue)
+            .message_body(body)
+            .message_group_id(message.task_of.to_string())
+            .set_delay_seconds((seconds > 0).then_some(i32::try_from(seconds).unwrap_or(900)))
+            .send()
+            .await
+            .map_err(sorted(OPERATION))?;
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! The `detail-processor` function: sends details to 3Rivers.
 //!
-//! Triggered by the details queue, with partial batch responses. Each message names some details
-//! of one batch; see [`weir_settlement::process`] for what is done with them.
+//! Triggered by the details queue, with partial batch responses. A message names some details of one
+//! batch (see [`weir_settlement::process`] for what is done with them), or a batch to whose whole
+//! something is being done ([`weir_settlement::actions`]).
 
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use weir_lambda::{BuildError, Deadline, DecodeError, Parts, SqsRecord, decode, r
 use weir_runtime::telemetry::span;
 use weir_runtime::{AwsClients, AwsOptions, Clock, CorrelationId, Http, HttpOptions, Reader};
 use weir_settlement::TimeLimit;
+use weir_settlement::actions::{ActionError, Actions};
 use weir_settlement::credentials::Credentials;
 use weir_settlement::process::{ProcessError, ProcessOptions, Processor};
-use weir_store::{DetailsMessage, Names, Store};
+use weir_store::{BatchTaskMessage, DetailsMessage, Names, Store};
 use weir_three_rivers::{BreakerOptions, Breakers, CONNECT_TIMEOUT, Client, ClientOptions};
 
 /// Messages that are worked on at the same time; the calls have a bound of their own.
@@ -33,8 +35,10 @@ pub struct Settings {
 /// What lives from one invocation to the next.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// The use case.
+    /// Sends details.
     pub processor: Processor,
+    /// Carries on what is done to whole batches.
+    pub actions: Actions,
     /// Time.
     pub clock: Clock,
 }
@@ -48,6 +52,9 @@ pub enum MessageError {
     /// It could not be worked on.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// A batch's task could not be gone on with.
+    #[error(transparent)]
+    Task(#[from] ActionError),
 }
 
 /// Reads the settings; problems are noted in the reader. `WEIR_THREE_RIVERS_URL` is where 3Rivers
@@ -90,8 +97,14 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
         calls: Arc::new(Semaphore::new(settings.options.calls_max)),
         options: settings.options,
     };
+    let actions = Actions {
+        store: processor.store.clone(),
+        clock: processor.clock.clone(),
+        random: processor.random.clone(),
+    };
     Ok(State {
         processor,
+        actions,
         clock: parts.clock,
     })
 }
@@ -100,10 +113,10 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
 pub async fn handle(state: &State, event: Value, deadline: Deadline) -> Result<Value, DecodeError> {
     let records = decode(event)?;
     let limit = TimeLimit::after(deadline.usable(), &state.clock);
-    let processor = state.processor.clone();
+    let state = state.clone();
     let handle_one = move |record: SqsRecord| {
-        let (processor, limit) = (processor.clone(), limit.clone());
-        async move { message(&processor, &record, &limit).await }
+        let (state, limit) = (state.clone(), limit.clone());
+        async move { message(&state, &record, &limit).await }
     };
     Ok(
         run_batch(records, &deadline, MESSAGES_AT_A_TIME, handle_one)
@@ -112,21 +125,27 @@ pub async fn handle(state: &State, event: Value, deadline: Deadline) -> Result<V
     )
 }
 
-async fn message(
-    processor: &Processor,
-    record: &SqsRecord,
-    limit: &TimeLimit,
-) -> Result<(), MessageError> {
+async fn message(state: &State, record: &SqsRecord, limit: &TimeLimit) -> Result<(), MessageError> {
+    if let Ok(task) = serde_json::from_str::<BatchTaskMessage>(&record.body) {
+        check_version(task.v)?;
+        state.actions.go_on(task.task_of, limit).await?;
+        return Ok(());
+    }
     let message: DetailsMessage = serde_json::from_str(&record.body)
         .map_err(|error| MessageError::Malformed(error.to_string()))?;
-    if message.v != DetailsMessage::VERSION {
-        return Err(MessageError::Malformed(format!(
-            "it is of version {}",
-            message.v
-        )));
-    }
+    check_version(message.v)?;
     let correlation_id = CorrelationId::new(message.correlation_id.as_str())
         .unwrap_or_else(|_| record.correlation_id.clone());
-    let work = processor.process(&message, &correlation_id, limit);
+    let work = state.processor.process(&message, &correlation_id, limit);
     Ok(work.instrument(span(&correlation_id)).await?)
+}
+
+fn check_version(version: u32) -> Result<(), MessageError> {
+    if version == DetailsMessage::VERSION {
+        Ok(())
+    } else {
+        Err(MessageError::Malformed(format!(
+            "it is of version {version}"
+        )))
+    }
 }

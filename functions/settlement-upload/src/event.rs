@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use weir_domain::{FileId, ObjectIdentity};
+use weir_domain::{BatchId, FileId, ObjectIdentity};
 use weir_store::{MESSAGES_PREFIX, UploadContinuation};
 
 /// Something to be done.
@@ -15,6 +15,8 @@ pub enum Work {
     Object(ObjectIdentity),
     /// Go on with this file.
     Continue(FileId),
+    /// Take one batch of a file again.
+    Retake(BatchId),
 }
 
 /// A message that asks for nothing that this function does.
@@ -79,7 +81,10 @@ pub(crate) fn read(message: &Value) -> Result<Vec<Work>, EventError> {
     }
     if message.get("continue").is_some() {
         let next = UploadContinuation::deserialize(message).map_err(unknown)?;
-        return Ok(vec![Work::Continue(next.file_id)]);
+        return Ok(vec![match next.batch_id {
+            Some(batch) => Work::Retake(batch),
+            None => Work::Continue(next.file_id),
+        }]);
     }
     let event = S3Event::deserialize(message).map_err(unknown)?;
     event

@@ -130,6 +130,10 @@ async fn work_on_all(
     for work in works {
         let id = match work {
             Work::Continue(id) => id,
+            Work::Retake(id) => {
+                state.uploader.retake(id, limit).await?;
+                continue;
+            }
             Work::Object(object) => registered(state, object, correlation_id).await?,
         };
         // Done, continued or somebody else's: in each case this message has served.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use weir_api::{Answers, Operation, Takes, operations};
 use weir_domain::Permission;
 use weir_query::{Report, Scope};
-use weir_settlement::reference::{BodySchema, MemberRule};
+use weir_settlement::schema::{BodySchema, MemberRule};
 
 use crate::asking::{Answered, Asked};
 use crate::cases::operator;
@@ -24,8 +24,13 @@ pub(crate) fn changed() -> &'static Asked {
 /// Every operation that changes reference data.
 fn changes() -> Vec<Operation> {
     let is_one = |operation: &Operation| {
-        matches!(operation.takes, Takes::Body(_))
-            || matches!(operation.answers, Answers::Nothing(_))
+        let is_of_it = matches!(
+            operation.permission,
+            Permission::ReferenceWrite | Permission::ReportsWrite
+        );
+        let changes = matches!(operation.takes, Takes::Body(_))
+            || matches!(operation.answers, Answers::Nothing(_));
+        is_of_it && changes
     };
     operations().into_iter().filter(is_one).collect()
 }

@@ -72,6 +72,8 @@ fn examples(rule: MemberRule) -> (Vec<Value>, Vec<Value>) {
                 json!(["a@example.com", "b"]),
             ]);
         }
+        // No body of reference data has one.
+        MemberRule::Ids { .. } => {}
         MemberRule::Id => {
             let id = Report::TransactionRejection.id();
             good.push(json!(id));

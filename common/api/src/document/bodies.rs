@@ -1,12 +1,12 @@
 //! The bodies that operations take, as schemas.
 
 use serde_json::{Map, Value, json};
-use weir_settlement::reference::{BodySchema, MemberRule};
+use weir_settlement::schema::{BodySchema, MemberRule};
 
 /// A body of JSON.
 pub(super) fn request(schema: &BodySchema) -> Value {
     json!({
-        "required": true,
+        "required": schema.members.iter().any(|member| member.is_required),
         "description": "At most 64 KiB. Members that are not listed are ignored.",
         "content": { "application/json": { "schema": object(schema) } },
     })
@@ -61,6 +61,12 @@ fn schema_of(rule: MemberRule) -> Value {
             "minItems": 1,
         }),
         MemberRule::Id => json!({ "type": "string", "format": "uuid" }),
+        MemberRule::Ids { items_max } => json!({
+            "type": "array",
+            "items": { "type": "string", "format": "uuid" },
+            "minItems": 1,
+            "maxItems": items_max,
+        }),
     }
 }
 
@@ -78,5 +84,6 @@ pub(super) fn words(rule: MemberRule) -> String {
         }
         MemberRule::Emails => "at least one e-mail address".to_owned(),
         MemberRule::Id => "a UUID".to_owned(),
+        MemberRule::Ids { items_max } => format!("1 to {items_max} UUIDs"),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use weir_query::{Cost, Kind, Operator, Resource, Rule};
-use weir_settlement::reference::BodySchema;
+use weir_settlement::schema::BodySchema;
 
 use super::{ABOUT, bodies, operation_id, tag};
 use crate::operations::{Answers, Operation, Takes, operations};

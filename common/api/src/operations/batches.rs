@@ -1,18 +1,79 @@
 //! Batches, their details, what these went through.
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::Method;
 use weir_query::{Batches, Details, History, Listed, Logs};
+use weir_settlement::actions::{ACTION_BODY, RETRY_BODY, STATUS_BODY};
 
 use super::{Answers, Operation, Takes, list, one};
-use crate::auth::permission::{BatchesRead, Permitted};
-use crate::mending;
+use crate::auth::permission::{BatchesRead, BatchesWrite, Permitted};
+use crate::{actions, mending};
 
 /// Every operation on batches and details.
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = reads();
     operations.push(errors());
+    operations.extend(actions());
     operations
+}
+
+fn actions() -> Vec<Operation> {
+    let act = |name, path, body, route| Operation {
+        name,
+        method: Method::POST,
+        path,
+        permission: BatchesWrite::PERMISSION,
+        takes: Takes::Body(body),
+        answers: Answers::One(Batches::RESOURCE),
+        route,
+    };
+    let put = |name, path, resource, route| Operation {
+        name,
+        method: Method::PUT,
+        path,
+        permission: BatchesWrite::PERMISSION,
+        takes: Takes::Body(&STATUS_BODY),
+        answers: Answers::One(resource),
+        route,
+    };
+    vec![
+        act(
+            "Cancel Batch",
+            "/v1/files/{file_id}/batches/{batch_id}/cancel",
+            &ACTION_BODY,
+            post(actions::cancel),
+        ),
+        act(
+            "Retry Batch",
+            "/v1/files/{file_id}/batches/{batch_id}/retry",
+            &RETRY_BODY,
+            post(actions::retry),
+        ),
+        act(
+            "Confirm Batch Drafts",
+            "/v1/files/{file_id}/batches/{batch_id}/confirm-drafts",
+            &ACTION_BODY,
+            post(actions::confirm_drafts),
+        ),
+        act(
+            "Cancel Batch Drafts",
+            "/v1/files/{file_id}/batches/{batch_id}/cancel-drafts",
+            &ACTION_BODY,
+            post(actions::cancel_drafts),
+        ),
+        put(
+            "Update file batch",
+            "/v1/files/{file_id}/batches/{batch_id}",
+            Batches::RESOURCE,
+            axum::routing::put(actions::put_batch),
+        ),
+        put(
+            "Update file batch detail",
+            "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}",
+            Details::RESOURCE,
+            axum::routing::put(actions::put_detail),
+        ),
+    ]
 }
 
 fn reads() -> Vec<Operation> {

@@ -9,7 +9,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use weir_domain::Permission;
 use weir_query::{Listed, Resource};
-use weir_settlement::reference::{Body, BodySchema};
+use weir_settlement::reference::Body;
+use weir_settlement::schema::BodySchema;
 
 use crate::auth::permission::Permitted;
 use crate::references::{self as changes, Changeable};

@@ -21,7 +21,7 @@ use weir_query::{
     SELLER_CONTACT, Scope, Shown, Value,
 };
 use weir_settlement::reference::{
-    self, BodyError, Place, ReferenceChanges, ReferenceError, SchedulableReport, Violation,
+    self, Place, ReferenceChanges, ReferenceError, SchedulableReport,
 };
 use weir_store::{Reference, ReferenceKind};
 
@@ -199,23 +199,8 @@ fn may_change<C: Changeable>(
 }
 
 async fn read<C: Changeable>(headers: &HeaderMap, sent: Body) -> Result<reference::Body, ApiError> {
-    body::check_type(
-        headers,
-        &["application/json"],
-        "Send the body as application/json.",
-    )?;
-    let remedy = || format!("A body may have {REFERENCE_BYTES_MAX} bytes.");
-    let bytes = body::read(headers, sent, REFERENCE_BYTES_MAX, remedy).await?;
-    reference::Body::parse(C::KIND, &bytes, &reports()).map_err(|error| match error {
-        BodyError::NotAnObject(why) => ApiError::InvalidData(why),
-        BodyError::Schema(violations) => ApiError::BodyNotMatchingSchema(told(violations)),
-        BodyError::Invalid(violations) => ApiError::InvalidParameter(told(violations)),
-    })
-}
-
-fn told(violations: Vec<Violation>) -> Vec<ValidationError> {
-    let one = |violation: Violation| ValidationError::new(violation.place, violation.rule);
-    violations.into_iter().map(one).collect()
+    let bytes = body::read_json(headers, sent, REFERENCE_BYTES_MAX).await?;
+    Ok(reference::Body::parse(C::KIND, &bytes, &reports())?)
 }
 
 /// The reports that a schedule may name, as they are shown.

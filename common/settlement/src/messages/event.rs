@@ -26,7 +26,8 @@ use weir_store::{
 };
 
 use super::delivery::text_of;
-use crate::reference::{Body, BodyError, Violation};
+use crate::reference::Body;
+use crate::schema::{BodyError, Violation};
 
 /// Most characters of a name, and of every text that has no limit of its own.
 const TEXT_CHARACTERS_MAX: usize = 1_024;

@@ -53,6 +53,13 @@ impl Processor {
             let Ok(permit) = self.calls.acquire().await else {
                 break;
             };
+            let cancelling = group.watch.is_cancelling().await;
+            if cancelling.unwrap_or(true) {
+                if calls.is_empty() {
+                    return released(&leased, self.clock.now());
+                }
+                break;
+            }
             if let Some(until) = self.not_now(group, &leased.detail) {
                 if calls.is_empty() {
                     return released(&leased, until);

@@ -21,6 +21,7 @@ mod options;
 mod outcome;
 mod record;
 mod wake;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,7 @@ use charge::ChargeOf;
 use decide::{Decision, GaveUp, decide};
 pub use options::ProcessOptions;
 use wake::Wakes;
+use watch::CancelWatch;
 
 /// How long finished outcomes wait for others to share their transaction.
 const OUTCOMES_WAIT: Duration = Duration::from_millis(500);
@@ -113,6 +115,7 @@ struct Group<'a> {
     key: &'a ApiKey,
     correlation_id: &'a CorrelationId,
     limit: &'a TimeLimit,
+    watch: CancelWatch,
 }
 
 /// A detail that is leased and about to be sent.
@@ -138,8 +141,13 @@ impl Processor {
         if count == 0 || count > DetailsMessage::LINES_MAX {
             return Err(ProcessError::Lines(count));
         }
+        let asked_at = self.clock.monotonic();
         let batch = self.store.batch(message.batch_id).await?;
         let batch = batch.ok_or(ProcessError::NoBatch(message.batch_id))?;
+        // Whoever cancels it turns what is left of it.
+        if watch::is_cancelling(&batch) {
+            return Ok(());
+        }
         let group = Group {
             seller: batch.seller_id.ok_or(ProcessError::NoSeller(batch.id))?,
             key: self
@@ -149,6 +157,7 @@ impl Processor {
             batch: &batch,
             correlation_id,
             limit,
+            watch: CancelWatch::new(&self.store, &self.clock, &batch, asked_at),
         };
         // Without the time for one call, nothing but leases would come and go.
         if !limit.allows(self.options.call_needs()) {

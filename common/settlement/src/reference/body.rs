@@ -8,11 +8,9 @@ use weir_domain::{
 };
 use weir_store::ReferenceKind;
 
-use super::json;
-use super::schema::{
-    BodySchema, CLIENT_BODY, CUSTOMER_BODY, Checked, CheckedMembers, PROGRAM_BODY, SCHEDULE_BODY,
-    SELLER_BODY, Violation,
-};
+use super::schema::{CLIENT_BODY, CUSTOMER_BODY, PROGRAM_BODY, SCHEDULE_BODY, SELLER_BODY};
+use crate::json;
+use crate::schema::{BodyError, BodySchema, Checked, CheckedMembers, Violation};
 
 /// What some reference data is to be, as its sender says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,17 +87,6 @@ pub struct SchedulableReport {
     pub id: Uuid,
     /// How often it can be due.
     pub frequencies: Vec<ScheduleFrequency>,
-}
-
-/// Why a body is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BodyError {
-    /// It is no JSON object, for a reason.
-    NotAnObject(String),
-    /// It breaks its schema: every rule.
-    Schema(Vec<Violation>),
-    /// Its members are good each by itself, and not together: every problem.
-    Invalid(Vec<Violation>),
 }
 
 impl Body {

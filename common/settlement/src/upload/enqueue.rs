@@ -69,7 +69,7 @@ impl Uploader {
     }
 
     /// Puts the rest of a batch's details on the queue; `false` when time runs short.
-    async fn enqueue_batch(
+    pub(super) async fn enqueue_batch(
         &self,
         batch: &Batch,
         state: &mut EnqueueState,

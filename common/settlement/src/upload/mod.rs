@@ -19,6 +19,7 @@ mod enqueue;
 mod items;
 mod key;
 mod name;
+mod retake;
 mod split;
 
 use std::time::Duration;
@@ -259,10 +260,7 @@ impl Uploader {
 
     /// Puts a continuation of a file on the queue.
     pub async fn wake(&self, file: &File) -> Result<(), UploadError> {
-        let next = UploadContinuation {
-            file_id: file.id,
-            correlation_id: file.correlation_id.clone(),
-        };
+        let next = UploadContinuation::of_file(file);
         Ok(self.store.send_continuation(&next).await?)
     }
 

@@ -26,12 +26,12 @@ use crate::request::{request_of, state};
 /// Write requests under way at the same time.
 const REQUESTS_MAX: usize = 8;
 /// Details between two checkpoints: what is written again after a crash, at most.
-const DETAILS_PER_CHECKPOINT: u32 = 10_000;
+pub(super) const DETAILS_PER_CHECKPOINT: u32 = 10_000;
 
 /// How far the split has come.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SplitState {
-    reader: Option<ReaderCheckpoint>,
+    pub(super) reader: Option<ReaderCheckpoint>,
     /// The shards of every batch of the file.
     shards: u32,
     /// When every batch and detail of the file is said to be made.
@@ -77,15 +77,15 @@ impl SplitState {
 }
 
 /// The split of one file, within one run.
-struct Split<'a> {
+pub(super) struct Split<'a> {
     uploader: &'a Uploader,
     file: &'a File,
     client_id: ClientId,
     program_id: ProgramId,
-    state: SplitState,
-    puts: PutBuffer,
+    pub(super) state: SplitState,
+    pub(super) puts: PutBuffer,
     sellers: HashMap<SellerReference, Option<Seller>>,
-    details_since_checkpoint: u32,
+    pub(super) details_since_checkpoint: u32,
 }
 
 impl Uploader {
@@ -100,16 +100,7 @@ impl Uploader {
         let reader = state.reader.take();
         let mut items = ObjectItems::new(&self.store, &object, reader, Options::default());
         let snapshot = file.clone();
-        let mut split = Split {
-            uploader: self,
-            client_id: file.client_id.ok_or(UploadError::Inconsistent(file.id))?,
-            program_id: file.program_id.ok_or(UploadError::Inconsistent(file.id))?,
-            file: &snapshot,
-            state,
-            puts: PutBuffer::new(&self.store, REQUESTS_MAX),
-            sellers: HashMap::new(),
-            details_since_checkpoint: 0,
-        };
+        let mut split = Split::new(self, &snapshot, state)?;
         loop {
             match items.next().await {
                 Ok(Some(item)) => split.take(item).await?,
@@ -141,7 +132,26 @@ impl Uploader {
     }
 }
 
-impl Split<'_> {
+impl<'a> Split<'a> {
+    /// Begins, or goes on where a state says.
+    pub(super) fn new(
+        uploader: &'a Uploader,
+        file: &'a File,
+        state: SplitState,
+    ) -> Result<Self, UploadError> {
+        let inconsistent = || UploadError::Inconsistent(file.id);
+        Ok(Self {
+            uploader,
+            client_id: file.client_id.ok_or_else(inconsistent)?,
+            program_id: file.program_id.ok_or_else(inconsistent)?,
+            file,
+            state,
+            puts: PutBuffer::new(&uploader.store, REQUESTS_MAX),
+            sellers: HashMap::new(),
+            details_since_checkpoint: 0,
+        })
+    }
+
     async fn take(&mut self, item: Item) -> Result<(), UploadError> {
         match item {
             Item::BatchStart(header) => self.begin(*header).await,
@@ -153,7 +163,7 @@ impl Split<'_> {
         }
     }
 
-    async fn begin(&mut self, header: BatchHeader) -> Result<(), UploadError> {
+    pub(super) async fn begin(&mut self, header: BatchHeader) -> Result<(), UploadError> {
         let seller = self.seller(&header.seller).await?;
         let batch_id = self.file.id.batch(header.ordinal);
         let taken = match seller {
@@ -225,7 +235,7 @@ impl Split<'_> {
         Ok(seller)
     }
 
-    async fn record(&mut self, record: Record) -> Result<(), UploadError> {
+    pub(super) async fn record(&mut self, record: Record) -> Result<(), UploadError> {
         let inconsistent = UploadError::Inconsistent(self.file.id);
         let Some(batch) = self.state.batch.as_mut() else {
             return Err(inconsistent);
@@ -248,6 +258,12 @@ impl Split<'_> {
     }
 
     async fn end(&mut self, summary: BatchSummary) -> Result<(), UploadError> {
+        let batch = self.ended(&summary).await?;
+        Ok(self.uploader.store.create_batch(&batch).await?)
+    }
+
+    /// The batch whose end has been read. Its details are written.
+    pub(super) async fn ended(&mut self, summary: &BatchSummary) -> Result<Batch, UploadError> {
         let batch = self
             .state
             .batch
@@ -265,7 +281,7 @@ impl Split<'_> {
             None => BatchStatus::of(&batch.counters),
         };
         let failed = (status == BatchStatus::Error).then_some(now);
-        let batch = Batch {
+        Ok(Batch {
             id: self.file.id.batch(summary.ordinal),
             client_id: self.client_id,
             program_id: self.program_id,
@@ -288,8 +304,7 @@ impl Split<'_> {
             user_updated_at: None,
             user_updated_by: None,
             task: None,
-        };
-        Ok(self.uploader.store.create_batch(&batch).await?)
+        })
     }
 }
 

@@ -30,6 +30,8 @@ pub struct BatchTask {
     pub at: DateTime<Utc>,
     /// The first line that has not been dealt with.
     pub next_line: u32,
+    /// How far it has come, where lines do not tell.
+    pub checkpoint: Option<String>,
 }
 
 impl BatchTask {
@@ -56,13 +58,16 @@ impl BatchTask {
             correlation_id: read.text("task_correlation_id")?.to_owned(),
             at: read.time("task_at")?,
             next_line: read.number("task_next_line")?,
+            checkpoint: read.opt_text("task_checkpoint")?.map(str::to_owned),
         }))
     }
 }
 
 impl Store {
-    /// Begins a task, unless one is going on: `false`. The batch counts as changed by its actor.
+    /// Begins a task, unless one is going on: `false`. The batch counts as changed by its actor; one
+    /// that is to be taken again is `Unprocessed` from here on.
     pub async fn begin_task(&self, batch: BatchId, task: &BatchTask) -> Result<bool, StoreError> {
+        const RESET: &str = ", #status = :status REMOVE processed_at, error_at, error_log";
         const SET: &str = "SET task_id = :task_id, task_action = :task_action, \
              task_actor = :task_actor, task_correlation_id = :task_correlation_id, \
              task_at = :task_at, task_next_line = :task_next_line, #open = :open, \
@@ -72,7 +77,6 @@ impl Store {
             .update_item()
             .table_name(self.names.table(&BATCHES))
             .key("id", text(batch.to_string()))
-            .update_expression(SET)
             // Also when the answer to a first try was lost.
             .condition_expression(
                 "attribute_exists(id) AND (attribute_not_exists(task_id) OR task_id = :task_id)",
@@ -80,6 +84,14 @@ impl Store {
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":open", text(OPEN))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        update = if task.action == BatchAction::Retake {
+            update
+                .update_expression(format!("{SET}{RESET}"))
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", text(BatchStatus::Unprocessed.name()))
+        } else {
+            update.update_expression(SET)
+        };
         for (name, value) in task.attributes() {
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
@@ -93,20 +105,26 @@ impl Store {
         }
     }
 
-    /// Notes how far a task has come; `false` when it is not going on any more.
+    /// Notes how far a task has come; `false` when it is not going on any more. A checkpoint is a few
+    /// kilobytes at most.
     pub async fn advance_task(
         &self,
         batch: BatchId,
         task: Uuid,
         next_line: u32,
+        checkpoint: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let update = self
-            .dynamodb()
-            .update_item()
+        let mut set = "SET task_next_line = :next, updated_at = :now".to_owned();
+        let mut update = self.dynamodb().update_item();
+        if let Some(checkpoint) = checkpoint {
+            set.push_str(", task_checkpoint = :checkpoint");
+            update = update.expression_attribute_values(":checkpoint", text(checkpoint));
+        }
+        let update = update
             .table_name(self.names.table(&BATCHES))
             .key("id", text(batch.to_string()))
-            .update_expression("SET task_next_line = :next, updated_at = :now")
+            .update_expression(set)
             .condition_expression("task_id = :task")
             .expression_attribute_values(":next", number(next_line))
             .expression_attribute_values(":now", time(now))
@@ -135,7 +153,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         const REMOVED: &str = "REMOVE task_id, task_action, task_actor, task_correlation_id, \
-             task_at, task_next_line";
+             task_at, task_next_line, task_checkpoint";
         let is_done = batch.status != BatchStatus::Unprocessed;
         let mut update = self
             .dynamodb()

@@ -197,6 +197,16 @@ impl PutBuffer {
         self.insert(&DETAILS, detail.to_item(place)).await?;
         self.put(&DETAILS, payload.to_item(place, detail.line(), 1)?)
             .await?;
+        self.put_ways(seller, detail).await
+    }
+
+    /// Adds the entry of a detail by order number and, for a refund that names its charge, the one
+    /// by charge.
+    pub async fn put_ways(
+        &mut self,
+        seller: weir_domain::SellerId,
+        detail: &Detail,
+    ) -> Result<(), StoreError> {
         if let Some(order_number) = &detail.order_number {
             self.put(&LOOKUPS, order_item(seller, order_number, detail))
                 .await?;

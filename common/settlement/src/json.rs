@@ -15,7 +15,7 @@ struct Once(Value);
 ///
 /// # Errors
 /// What is wrong, in words for the sender: not UTF-8, not JSON, not an object, or a repeated name.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "The body is not UTF-8.".to_owned())?;
     match serde_json::from_str(text) {
         Ok(Once(Value::Object(members))) => Ok(members),

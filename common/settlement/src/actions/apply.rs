@@ -1,0 +1,221 @@
+//! Makes the changes of an action: some details of one batch in one transaction, again and again
+//! until it took effect or cannot.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use weir_domain::{BatchAction, DetailEvent, DetailStatus, LineNumber};
+use weir_store::{
+    Batch, ChangedBy, Detail, DetailChange, DetailsMessage, Event, Payload, StoreError,
+};
+
+use super::step::{Reach, Refusal, Step, step};
+use super::{ActionError, Actions, Asked, confirm};
+
+/// How often a transaction is tried.
+const TRIES_MAX: u32 = 20;
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// An action on details of a batch.
+pub(super) struct Change<'a> {
+    pub(super) batch: &'a Batch,
+    pub(super) action: BatchAction,
+    pub(super) reach: Reach,
+    pub(super) asked: &'a Asked,
+    pub(super) by: ChangedBy,
+}
+
+/// What became of some lines.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// Those that were changed.
+    pub(super) changed: Vec<LineNumber>,
+    /// Those on which a call is under way, and until when.
+    pub(super) on_their_way: Vec<(LineNumber, DateTime<Utc>)>,
+    /// Those that the action is not for. Where details were named, nothing was changed then.
+    pub(super) refused: Vec<(LineNumber, Refusal)>,
+}
+
+impl Actions {
+    /// Applies an action to at most [`DetailChange::TOGETHER_MAX`] lines.
+    pub(super) async fn apply(
+        &self,
+        change: &Change<'_>,
+        lines: &[LineNumber],
+    ) -> Result<Applied, ActionError> {
+        // What an earlier try wrote whose answer did not come.
+        let mut unsure: Vec<Detail> = Vec::new();
+        let mut tries = 0;
+        loop {
+            let now = self.clock.now();
+            let details = self.store.details(&change.batch.place(), lines).await?;
+            let (mut applied, changes) = self.steps(change, details, &unsure, now).await?;
+            let stop = change.reach == Reach::Named && !applied.refused.is_empty();
+            if changes.is_empty() || stop {
+                return Ok(applied);
+            }
+            let write = self.write(change, &changes, now).await;
+            match write {
+                Ok(()) => {
+                    applied.changed.extend(changes.iter().map(line));
+                    return Ok(applied);
+                }
+                Err(error) if error.is_transient() && tries + 1 < TRIES_MAX => {
+                    self.check_guard(change).await?;
+                    unsure.extend(changes.into_iter().map(|change| change.event.detail));
+                    let most = Duration::from_millis(20).saturating_mul(1 << tries.min(10));
+                    let pause = self.random.jitter(most.min(PAUSE_MAX));
+                    self.clock.sleep(pause).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// What is to become of the details as they are.
+    async fn steps(
+        &self,
+        change: &Change<'_>,
+        details: Vec<Detail>,
+        unsure: &[Detail],
+        now: DateTime<Utc>,
+    ) -> Result<(Applied, Vec<DetailChange>), ActionError> {
+        let mut applied = Applied::default();
+        let mut changes = Vec::new();
+        for before in details {
+            if unsure.iter().any(|after| is_written(after, &before))
+                || change.asked.was_done(change.action, &before)
+            {
+                applied.changed.push(before.line());
+                continue;
+            }
+            match step(change.action, &before, change.reach, now) {
+                Step::Becomes(after, event) => {
+                    changes.push(noted(change, before, *after, event, now));
+                }
+                Step::OnItsWay(until) => applied.on_their_way.push((before.line(), until)),
+                Step::Refused(why) => applied.refused.push((before.line(), why)),
+            }
+        }
+        if change.action == BatchAction::ConfirmDrafts {
+            confirm::take_records(&self.store, change.batch, &mut changes).await?;
+        }
+        Ok((applied, changes))
+    }
+
+    async fn write(
+        &self,
+        change: &Change<'_>,
+        changes: &[DetailChange],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if change.action == BatchAction::ConfirmDrafts {
+            confirm::put_ways(&self.store, change.batch, changes).await?;
+        }
+        let (store, batch) = (&self.store, change.batch);
+        store.change_details(batch, changes, &change.by, now).await
+    }
+
+    /// Refuses to go on when another task goes on with the batch, or this one does not any more.
+    async fn check_guard(&self, change: &Change<'_>) -> Result<(), ActionError> {
+        let batch = self.store.batch(change.batch.id).await?;
+        let task = batch.and_then(|batch| batch.task);
+        match (task, change.by.task) {
+            (None, None) => Ok(()),
+            (Some(task), Some(ours)) if task.id == ours => Ok(()),
+            (Some(task), None) => Err(ActionError::Busy(task.action)),
+            (_, Some(_)) => Err(ActionError::TaskOver),
+        }
+    }
+
+    /// Has lines sent that are open again. Should it fail, the sweeper wakes them.
+    pub(super) async fn wake(&self, batch: &Batch, lines: &[LineNumber], correlation_id: &str) {
+        let mut lines = lines.to_vec();
+        lines.sort_unstable();
+        let group = batch
+            .seller_id
+            .map(|seller| seller.to_string())
+            .unwrap_or_default();
+        let messages: Vec<_> = DetailsMessage::for_lines(batch.id, &lines, correlation_id)
+            .map(|message| (message, Duration::ZERO))
+            .collect();
+        if let Err(error) = self.store.send_details(&group, &messages).await {
+            tracing::warn!(batch_id = %batch.id, %error, "details are left to the sweeper to wake");
+        }
+    }
+}
+
+/// Whether what is there is what an earlier try was to write.
+fn is_written(after: &Detail, is: &Detail) -> bool {
+    let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
+    after.id == is.id
+        && is.version >= after.version
+        && is.events >= after.events
+        && is.user_updated_by == after.user_updated_by
+        && millis(is.user_updated_at) == millis(after.user_updated_at)
+}
+
+fn line(change: &DetailChange) -> LineNumber {
+    change.before.line()
+}
+
+/// The change with its bookkeeping.
+fn noted(
+    change: &Change<'_>,
+    before: Detail,
+    after: Detail,
+    event: DetailEvent,
+    now: DateTime<Utc>,
+) -> DetailChange {
+    with_draft(change.asked, before, after, event, None, now)
+}
+
+/// The same, with the payload that becomes the detail's draft.
+pub(super) fn with_draft(
+    asked: &Asked,
+    before: Detail,
+    mut after: Detail,
+    event: DetailEvent,
+    draft: Option<Payload>,
+    now: DateTime<Utc>,
+) -> DetailChange {
+    after.version = before.version + 1;
+    after.events = before.events + 1;
+    after.updated_at = now;
+    after.user_updated_at = Some(now);
+    after.user_updated_by = Some(asked.actor.clone());
+    DetailChange {
+        before,
+        event: Event {
+            name: event.name().to_owned(),
+            actor: Some(asked.actor.clone()),
+            correlation_id: asked.correlation_id.clone(),
+            calls: Vec::new(),
+            detail: after,
+        },
+        draft,
+    }
+}
+
+impl Asked {
+    /// Whether an earlier run of the same request has done it already.
+    pub(super) fn was_done(&self, action: BatchAction, detail: &Detail) -> bool {
+        let by_us = detail.user_updated_by.as_ref() == Some(&self.actor)
+            && self.since.is_some_and(|since| {
+                detail
+                    .user_updated_at
+                    .is_some_and(|at| at.timestamp_millis() >= since.timestamp_millis())
+            });
+        by_us
+            && match action {
+                BatchAction::Cancel => detail.status == DetailStatus::Cancelled,
+                BatchAction::Retry | BatchAction::Revive | BatchAction::ConfirmDrafts => {
+                    !detail.has_draft() && detail.status != DetailStatus::Cancelled
+                }
+                BatchAction::CancelDrafts => !detail.has_draft(),
+                BatchAction::Retake => false,
+            }
+    }
+}

@@ -1,0 +1,121 @@
+//! Actions on details that a request names.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+use weir_domain::{BatchAction, DetailId, LineNumber};
+use weir_store::{Batch, ChangedBy, DetailChange};
+
+use super::apply::Change;
+use super::step::{Reach, Refusal, Step, step};
+use super::{ActionError, Actions, Asked, NamedRefusal};
+
+impl Actions {
+    /// Applies an action to some details of a batch, at most [`super::NAMED_MAX`], and gives the batch
+    /// as it is then. A detail that is named twice counts once.
+    ///
+    /// # Errors
+    /// [`ActionError::Refused`] where one of them is not in the batch or in a wrong state: nothing was
+    /// changed. [`ActionError::PartlyRefused`] where more than [`DetailChange::TOGETHER_MAX`] are named
+    /// and some changed after all had been looked at. [`ActionError::Busy`] while something is done to
+    /// the whole batch.
+    pub async fn act_on(
+        &self,
+        batch: &Batch,
+        action: BatchAction,
+        ids: &[Uuid],
+        asked: &Asked,
+    ) -> Result<Batch, ActionError> {
+        if let Some(task) = &batch.task {
+            return Err(ActionError::Busy(task.action));
+        }
+        let change = Change {
+            batch,
+            action,
+            reach: Reach::Named,
+            asked,
+            by: ChangedBy {
+                actor: asked.actor.clone(),
+                task: None,
+            },
+        };
+        let lines = self.look_at(&change, ids).await?;
+        let mut changed = 0;
+        for together in lines.chunks(DetailChange::TOGETHER_MAX) {
+            let applied = match self.apply(&change, together).await {
+                Err(ActionError::Busy(_)) if changed > 0 => {
+                    let untouched = lines.iter().skip(changed);
+                    let refused = untouched.map(|line| {
+                        let why = NamedRefusal::Step(Refusal::OnItsWay);
+                        (batch.id.detail(*line).uuid(), why)
+                    });
+                    let refused = refused.collect();
+                    return Err(ActionError::PartlyRefused { changed, refused });
+                }
+                applied => applied?,
+            };
+            if !applied.refused.is_empty() {
+                let of = |(line, why): (LineNumber, Refusal)| {
+                    (batch.id.detail(line).uuid(), NamedRefusal::Step(why))
+                };
+                let refused = applied.refused.into_iter().map(of).collect();
+                return Err(if changed == 0 {
+                    ActionError::Refused(refused)
+                } else {
+                    ActionError::PartlyRefused { changed, refused }
+                });
+            }
+            changed += applied.changed.len();
+            if is_sending(action) {
+                self.wake(batch, &applied.changed, &asked.correlation_id)
+                    .await;
+            }
+        }
+        self.settled(batch.id).await
+    }
+
+    /// The lines of the details, when every one of them can be changed.
+    async fn look_at(
+        &self,
+        change: &Change<'_>,
+        ids: &[Uuid],
+    ) -> Result<Vec<LineNumber>, ActionError> {
+        let batch = change.batch;
+        let line_of = |id: Uuid| {
+            let id = DetailId::try_from(id).ok()?;
+            let line = Some(id.line()).filter(|_| id.batch() == batch.id)?;
+            (u64::from(line.get()) <= batch.counters.details).then_some(line)
+        };
+        let mut lines = Vec::with_capacity(ids.len());
+        let mut refused: Vec<(Uuid, NamedRefusal)> = Vec::new();
+        for id in ids.iter().copied().collect::<BTreeSet<Uuid>>() {
+            match line_of(id) {
+                Some(line) => lines.push(line),
+                None => refused.push((id, NamedRefusal::NotInBatch)),
+            }
+        }
+        lines.sort_unstable();
+        let now = self.clock.now();
+        for detail in self.store.details(&batch.place(), &lines).await? {
+            if change.asked.was_done(change.action, &detail) {
+                continue;
+            }
+            if let Step::Refused(why) = step(change.action, &detail, Reach::Named, now) {
+                refused.push((detail.id.uuid(), why.into()));
+            }
+        }
+        if refused.is_empty() {
+            Ok(lines)
+        } else {
+            Err(ActionError::Refused(refused))
+        }
+    }
+}
+
+/// Whether an action has details sent.
+pub(super) fn is_sending(action: BatchAction) -> bool {
+    matches!(
+        action,
+        BatchAction::Retry | BatchAction::Revive | BatchAction::ConfirmDrafts
+    )
+}

@@ -1,0 +1,339 @@
+//! Actions on whole batches: begun by a note on the batch, carried on until they are done.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tracing::Instrument;
+use weir_domain::{BatchAction, BatchId, BatchStatus, LineNumber};
+use weir_runtime::{CorrelationId, telemetry::span};
+use weir_store::{
+    Batch, BatchTask, BatchTaskMessage, ChangedBy, Detail, DetailChange, StoreError,
+    UploadContinuation,
+};
+
+use super::apply::Change;
+use super::named::is_sending;
+use super::step::{Reach, Step, step};
+use super::{ActionError, Actions, Asked};
+use crate::TimeLimit;
+
+/// Lines that are read together: whole shards of most batches.
+const LINES_TOGETHER: u32 = 5_000;
+/// What must be left of the time to go on.
+const TIME_KEPT: Duration = Duration::from_secs(3);
+/// How often details whose calls are under way are looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// For how long a run waits for them before it leaves them to another.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How far a task has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskProgress {
+    /// It is done, or there was none.
+    Done,
+    /// Time ran short; a message carries it on.
+    Continued,
+}
+
+impl Actions {
+    /// Applies an action to all of a batch that it is for, as far as the time allows, and gives the
+    /// batch as it is then. What is left is carried on without the request; a cancel holds from a
+    /// second after this returns, whatever is left.
+    ///
+    /// # Errors
+    /// [`ActionError::Busy`] while something else is done to the whole batch.
+    pub async fn act_on_all(
+        &self,
+        batch: &Batch,
+        action: BatchAction,
+        asked: &Asked,
+        limit: &TimeLimit,
+    ) -> Result<Batch, ActionError> {
+        if let Some(task) = batch.task.as_ref().filter(|task| asked.id != Some(task.id)) {
+            return Err(ActionError::Busy(task.action));
+        }
+        if is_nothing_to_do(batch, action) {
+            return Ok(batch.clone());
+        }
+        let task = self.task(action, asked);
+        self.begin(batch.id, &task).await?;
+        tracing::info!(batch_id = %batch.id, %action, actor = task.actor, "a batch's task begins");
+        // Whatever becomes of the rest, the task stands: it is carried on by the queue or the sweeper.
+        match self.go_on(batch.id, limit).await {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(batch_id = %batch.id, %error, "a batch's task is to be carried on");
+                self.carry_on(batch, Duration::from_secs(1)).await;
+            }
+        }
+        self.settled(batch.id).await
+    }
+
+    /// Has a batch taken again, from its file, that could not be taken; gives it as it is then. The
+    /// upload function does it.
+    ///
+    /// # Errors
+    /// [`ActionError::Busy`] while it is being taken already.
+    pub async fn retake(&self, batch: &Batch, asked: &Asked) -> Result<Batch, ActionError> {
+        let task = self.task(BatchAction::Retake, asked);
+        self.begin(batch.id, &task).await?;
+        let next = UploadContinuation::of_batch(batch);
+        if let Err(error) = self.store.send_continuation(&next).await {
+            tracing::warn!(batch_id = %batch.id, %error, "a batch is left to the sweeper to take");
+        }
+        let missing = ActionError::NoBatch(batch.id);
+        self.store.batch(batch.id).await?.ok_or(missing)
+    }
+
+    fn task(&self, action: BatchAction, asked: &Asked) -> BatchTask {
+        let now = self.clock.now();
+        BatchTask {
+            id: asked.id.unwrap_or_else(|| self.random.uuid_v7(now)),
+            action,
+            actor: asked.actor.clone(),
+            correlation_id: asked.correlation_id.clone(),
+            at: now,
+            next_line: 1,
+            checkpoint: None,
+        }
+    }
+
+    async fn begin(&self, batch: BatchId, task: &BatchTask) -> Result<(), ActionError> {
+        if self.store.begin_task(batch, task).await? {
+            return Ok(());
+        }
+        let found = self.store.batch(batch).await?;
+        let found = found.ok_or(ActionError::NoBatch(batch))?;
+        let other = found.task.map_or(task.action, |task| task.action);
+        Err(ActionError::Busy(other))
+    }
+
+    /// Goes on with the task of a batch, if there is one. Any number of calls, at any time, come to
+    /// the same end.
+    pub async fn go_on(&self, id: BatchId, limit: &TimeLimit) -> Result<TaskProgress, ActionError> {
+        let batch = self
+            .store
+            .batch(id)
+            .await?
+            .ok_or(ActionError::NoBatch(id))?;
+        let Some(task) = batch.task.clone() else {
+            return Ok(TaskProgress::Done);
+        };
+        // From here on the logs tell of the request, not of the message that led here.
+        let span = match CorrelationId::new(task.correlation_id.as_str()) {
+            Ok(id) => span(&id),
+            Err(_) => tracing::Span::current(),
+        };
+        match self.run(&batch, &task, limit).instrument(span).await {
+            // Somebody else has ended it.
+            Err(ActionError::TaskOver) => Ok(TaskProgress::Done),
+            done => done,
+        }
+    }
+
+    async fn run(
+        &self,
+        batch: &Batch,
+        task: &BatchTask,
+        limit: &TimeLimit,
+    ) -> Result<TaskProgress, ActionError> {
+        let asked = Asked {
+            actor: task.actor.clone(),
+            correlation_id: task.correlation_id.clone(),
+            id: Some(task.id),
+            since: None,
+        };
+        let change = Change {
+            batch,
+            action: task.action,
+            reach: Reach::Whole,
+            asked: &asked,
+            by: ChangedBy {
+                actor: task.actor.clone(),
+                task: Some(task.id),
+            },
+        };
+        let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
+        let mut next = task.next_line.max(1);
+        let mut awaited: Vec<(LineNumber, DateTime<Utc>)> = Vec::new();
+        while next <= last {
+            let to = next.saturating_add(LINES_TOGETHER - 1).min(last);
+            let stopped_at = self
+                .lines(&change, task.at, (next, to), limit, &mut awaited)
+                .await?;
+            if let Some(stopped_at) = stopped_at {
+                // What is awaited comes again with its lines.
+                let first = awaited.iter().map(|(line, _)| line.get()).min();
+                let from = first.map_or(stopped_at, |first| first.min(stopped_at));
+                return self.pause(batch, task, from, Duration::ZERO).await;
+            }
+            next = to.saturating_add(1);
+            if awaited.is_empty() && next <= last {
+                self.advance(batch.id, task, next).await?;
+            }
+        }
+        if let Some((first, until)) = self.await_calls(&change, task.at, awaited, limit).await? {
+            let wait = (until - self.clock.now()).to_std().unwrap_or_default();
+            let wait = wait.max(Duration::from_secs(1));
+            return self.pause(batch, task, first.get(), wait).await;
+        }
+        self.end(batch.id, task).await?;
+        Ok(TaskProgress::Done)
+    }
+
+    /// Deals with some lines; gives the first that there was no time for, if any.
+    async fn lines(
+        &self,
+        change: &Change<'_>,
+        since: DateTime<Utc>,
+        (from, to): (u32, u32),
+        limit: &TimeLimit,
+        awaited: &mut Vec<(LineNumber, DateTime<Utc>)>,
+    ) -> Result<Option<u32>, ActionError> {
+        let (Ok(first), Ok(last)) = (LineNumber::new(from), LineNumber::new(to)) else {
+            return Ok(None);
+        };
+        let place = change.batch.place();
+        let now = self.clock.now();
+        let details = self.store.details_in_lines(&place, first, last).await?;
+        let is_meant = |detail: &&Detail| {
+            is_of_task(change.action, detail, since)
+                && !matches!(
+                    step(change.action, detail, Reach::Whole, now),
+                    Step::Refused(_)
+                )
+        };
+        let lines: Vec<LineNumber> = details.iter().filter(is_meant).map(Detail::line).collect();
+        for together in lines.chunks(DetailChange::TOGETHER_MAX) {
+            if !limit.allows(TIME_KEPT) {
+                return Ok(together.first().map(|line| line.get()));
+            }
+            let applied = self.apply(change, together).await?;
+            awaited.extend(applied.on_their_way);
+            if is_sending(change.action) {
+                self.wake(change.batch, &applied.changed, &change.asked.correlation_id)
+                    .await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits, for a while, for calls that are under way, and deals with what they leave. Gives the
+    /// first line that is left, and when its call has surely ended.
+    async fn await_calls(
+        &self,
+        change: &Change<'_>,
+        since: DateTime<Utc>,
+        mut awaited: Vec<(LineNumber, DateTime<Utc>)>,
+        limit: &TimeLimit,
+    ) -> Result<Option<(LineNumber, DateTime<Utc>)>, ActionError> {
+        let begun = self.clock.monotonic();
+        while !awaited.is_empty() {
+            let waited = self.clock.monotonic().saturating_sub(begun);
+            if waited >= WAIT_MAX || !limit.allows(TIME_KEPT + LOOK_AGAIN) {
+                let first = awaited.iter().map(|(line, _)| *line).min();
+                let until = awaited.iter().map(|(_, until)| *until).min();
+                return Ok(first.zip(until));
+            }
+            self.clock.sleep(LOOK_AGAIN).await;
+            let lines: Vec<LineNumber> = awaited.iter().map(|(line, _)| *line).collect();
+            awaited.clear();
+            for together in lines.chunks(DetailChange::TOGETHER_MAX) {
+                let details = self.store.details(&change.batch.place(), together).await?;
+                let meant = details
+                    .iter()
+                    .filter(|detail| is_of_task(change.action, detail, since));
+                let lines: Vec<LineNumber> = meant.map(Detail::line).collect();
+                awaited.extend(self.apply(change, &lines).await?.on_their_way);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn advance(
+        &self,
+        batch: BatchId,
+        task: &BatchTask,
+        next_line: u32,
+    ) -> Result<(), ActionError> {
+        let now = self.clock.now();
+        if self
+            .store
+            .advance_task(batch, task.id, next_line, None, now)
+            .await?
+        {
+            Ok(())
+        } else {
+            Err(ActionError::TaskOver)
+        }
+    }
+
+    async fn pause(
+        &self,
+        batch: &Batch,
+        task: &BatchTask,
+        next_line: u32,
+        wait: Duration,
+    ) -> Result<TaskProgress, ActionError> {
+        self.advance(batch.id, task, next_line).await?;
+        self.carry_on(batch, wait).await;
+        Ok(TaskProgress::Continued)
+    }
+
+    /// Has the task gone on with later. Should it fail, the sweeper does.
+    async fn carry_on(&self, batch: &Batch, wait: Duration) {
+        let sent = self.wake_task(batch, wait).await;
+        if let Err(error) = sent {
+            tracing::warn!(batch_id = %batch.id, %error, "a task is left to the sweeper");
+        }
+    }
+
+    /// Puts a message on the queue that carries a batch's task on.
+    pub(crate) async fn wake_task(&self, batch: &Batch, wait: Duration) -> Result<(), StoreError> {
+        let message = BatchTaskMessage::of(batch);
+        self.store.send_batch_task(&message, wait).await
+    }
+
+    async fn end(&self, id: BatchId, task: &BatchTask) -> Result<(), ActionError> {
+        loop {
+            let batch = self
+                .store
+                .batch(id)
+                .await?
+                .ok_or(ActionError::NoBatch(id))?;
+            if batch.task.as_ref().map(|task| task.id) != Some(task.id) {
+                return Ok(());
+            }
+            if self
+                .store
+                .end_task(&batch, task.id, self.clock.now())
+                .await?
+            {
+                break;
+            }
+        }
+        let batch = self.settled(id).await?;
+        tracing::info!(batch_id = %id, action = %task.action, status = %batch.status, "a batch's task is done");
+        Ok(())
+    }
+}
+
+/// Whether a batch has nothing that an action could be for. Its counters equal its details.
+fn is_nothing_to_do(batch: &Batch, action: BatchAction) -> bool {
+    let counters = &batch.counters;
+    match action {
+        BatchAction::Cancel => counters.unprocessed == 0 && counters.error == 0,
+        BatchAction::Retry => counters.error == 0,
+        BatchAction::Revive => counters.cancelled == 0,
+        BatchAction::ConfirmDrafts | BatchAction::CancelDrafts => counters.draft == 0,
+        BatchAction::Retake => batch.status != BatchStatus::Error || counters.details > 0,
+    }
+}
+
+/// Whether a detail is as the task found it: what has come to Error since, or was drafted since, is
+/// not what was asked about, and a task that is carried on twice does nothing twice. A cancel is for
+/// whatever is not on its way.
+fn is_of_task(action: BatchAction, detail: &Detail, since: DateTime<Utc>) -> bool {
+    action == BatchAction::Cancel
+        || detail.updated_at.timestamp_millis() <= since.timestamp_millis()
+}
