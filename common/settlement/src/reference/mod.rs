@@ -15,7 +15,6 @@
 mod body;
 mod deletion;
 mod in_use;
-mod json;
 mod made;
 mod schema;
 
@@ -30,10 +29,8 @@ use weir_store::{
 };
 
 pub use body::{
-    Body, BodyError, ClientBody, CustomerBody, ProgramBody, SchedulableReport, ScheduleBody,
-    SellerBody,
+    Body, ClientBody, CustomerBody, ProgramBody, SchedulableReport, ScheduleBody, SellerBody,
 };
-pub use schema::{BodySchema, Member, MemberRule, Violation};
 
 use made::{made, replaced};
 
