@@ -162,7 +162,7 @@ impl Api {
 }
 
 /// Who asks, as history shows it.
-fn asked(allowed: &Allowed<BatchesWrite>, request: &Request) -> Asked {
+pub(crate) fn asked(allowed: &Allowed<BatchesWrite>, request: &Request) -> Asked {
     let correlation_id = request.extensions().get::<CorrelationId>();
     Asked {
         actor: format!("{} ({})", allowed.who.name, allowed.who.id),
@@ -214,20 +214,23 @@ fn not_done(action: BatchAction, error: ActionError) -> ApiError {
             ),
             each(refused),
         ),
-        ActionError::Busy(task) => ApiError::Busy(
-            format!(
-                "{} is going on for the whole batch: try again later.",
-                words(task)
-            ),
-            BUSY_SECONDS,
-        ),
+        ActionError::Busy(task) => busy(task),
         ActionError::NoBatch(_) => ApiError::no_such(Batches::RESOURCE.name),
         ActionError::Store(error) => error.into(),
-        ActionError::TaskOver | ActionError::Draft(_) => {
+        ActionError::TaskOver => {
             tracing::error!(%action, %error, "an action could not be carried out");
             ApiError::Internal
         }
     }
+}
+
+/// What is told while something is done to the whole batch.
+pub(crate) fn busy(task: BatchAction) -> ApiError {
+    let how = format!(
+        "{} is going on for the whole batch: try again later.",
+        words(task)
+    );
+    ApiError::Busy(how, BUSY_SECONDS)
 }
 
 /// What is going on, in words.

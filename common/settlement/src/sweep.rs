@@ -199,13 +199,14 @@ impl Sweeper {
         let Some(batch) = self.store.batch(id).await? else {
             return Ok(());
         };
-        if !self.is_quiet(batch.updated_at, quiet) {
+        if let Some(task) = &batch.task {
+            // Its message waits behind no others: a queue that is long is no reason to be patient.
+            if self.is_quiet(batch.updated_at, self.options.quiet) {
+                self.wake_task(&batch, task).await?;
+            }
             return Ok(());
         }
-        if let Some(task) = &batch.task {
-            return self.wake_task(&batch, task).await;
-        }
-        if batch.status != BatchStatus::Unprocessed {
+        if batch.status != BatchStatus::Unprocessed || !self.is_quiet(batch.updated_at, quiet) {
             return Ok(());
         }
         if batch.counters.unprocessed == 0 {

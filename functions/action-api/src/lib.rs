@@ -29,7 +29,7 @@ pub struct State {
 pub fn read(reader: &mut Reader) -> Settings {
     Settings {
         aws: AwsOptions::read(reader),
-        names: Names::read_tables_and_bucket(reader),
+        names: Names::read(reader),
         auth: AuthOptions::read(reader),
     }
 }

@@ -81,7 +81,7 @@ impl Actions {
         details: Vec<Detail>,
         unsure: &[Detail],
         now: DateTime<Utc>,
-    ) -> Result<(Applied, Vec<DetailChange>), ActionError> {
+    ) -> Result<(Applied, Vec<DetailChange>), StoreError> {
         let mut applied = Applied::default();
         let mut changes = Vec::new();
         for before in details {
@@ -100,7 +100,11 @@ impl Actions {
             }
         }
         if change.action == BatchAction::ConfirmDrafts {
-            confirm::take_records(&self.store, change.batch, &mut changes).await?;
+            let unreadable = confirm::take_records(&self.store, change.batch, &mut changes).await?;
+            let refused = unreadable.into_iter();
+            applied
+                .refused
+                .extend(refused.map(|line| (line, Refusal::DraftUnreadable)));
         }
         Ok((applied, changes))
     }
@@ -148,7 +152,7 @@ impl Actions {
 }
 
 /// Whether what is there is what an earlier try was to write.
-fn is_written(after: &Detail, is: &Detail) -> bool {
+pub(crate) fn is_written(after: &Detail, is: &Detail) -> bool {
     let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
     after.id == is.id
         && is.version >= after.version
@@ -173,7 +177,7 @@ fn noted(
 }
 
 /// The same, with the payload that becomes the detail's draft.
-pub(super) fn with_draft(
+pub(crate) fn with_draft(
     asked: &Asked,
     before: Detail,
     mut after: Detail,

@@ -1,32 +1,39 @@
 //! A confirmed draft: the detail takes on what the draft's record states.
 
+use weir_domain::LineNumber;
 use weir_servicegate::{cells_of, record_of};
 use weir_store::{Batch, DetailChange, PutBuffer, Store, StoreError};
 
-use super::ActionError;
 use crate::request::state;
 
-/// Carries over what the drafts state to the details that are to send them.
+/// Carries over what the drafts state to the details that are to send them. Gives the lines whose
+/// drafts cannot be read back, which are changes no more.
 pub(super) async fn take_records(
     store: &Store,
     batch: &Batch,
-    changes: &mut [DetailChange],
-) -> Result<(), ActionError> {
+    changes: &mut Vec<DetailChange>,
+) -> Result<Vec<LineNumber>, StoreError> {
     let version =
         |change: &DetailChange| (change.before.line(), change.event.detail.request_version);
     let wanted: Vec<_> = changes.iter().map(version).collect();
     let payloads = store.payload_versions(&batch.place(), &wanted).await?;
-    for change in changes {
+    let mut unreadable = Vec::new();
+    changes.retain_mut(|change| {
+        let payload = payloads.get(&version(change));
         let detail = &mut change.event.detail;
-        let payload = payloads.get(&(detail.line(), detail.request_version));
-        let unreadable = ActionError::Draft(detail.id);
         let record = payload.and_then(|payload| {
             let cells = cells_of(&payload.xml)?;
             record_of(detail.transaction_type, batch.currency, &cells).ok()
         });
-        state(detail, &*record.ok_or(unreadable)?);
-    }
-    Ok(())
+        if let Some(record) = &record {
+            state(detail, record);
+        } else {
+            tracing::error!(detail_id = %detail.id, "a draft cannot be read back");
+            unreadable.push(detail.line());
+        }
+        record.is_some()
+    });
+    Ok(unreadable)
 }
 
 /// Puts the ways to the details by the order numbers and charges that their drafts name: before the

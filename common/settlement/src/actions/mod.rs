@@ -21,10 +21,11 @@ mod whole;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use weir_domain::{BatchAction, BatchId, BatchStatus, DetailId};
+use weir_domain::{BatchAction, BatchId, BatchStatus};
 use weir_runtime::{Clock, Random};
 use weir_store::{Batch, Store, StoreError};
 
+pub(crate) use apply::{is_written, with_draft};
 pub use body::{ACTION_BODY, Meant, RETRY_BODY, STATUS_BODY, check_status};
 pub use step::{Reach, Refusal, Step, draft, step};
 pub use whole::TaskProgress;
@@ -79,9 +80,6 @@ pub enum ActionError {
     /// There is no such batch.
     #[error("there is no batch {0}")]
     NoBatch(BatchId),
-    /// A draft cannot be read back.
-    #[error("the draft of detail {0} cannot be read")]
-    Draft(DetailId),
     /// The tables or queues could not be reached, or refused.
     #[error(transparent)]
     Store(#[from] StoreError),

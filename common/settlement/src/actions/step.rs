@@ -72,6 +72,9 @@ pub enum Refusal {
     /// No draft waits.
     #[error("it has no draft")]
     NoDraft,
+    /// A draft that cannot be read back.
+    #[error("its draft cannot be read: cancel the draft, and write another")]
+    DraftUnreadable,
     /// There is no number left for another event or payload.
     #[error("it has gone through more changes than can be recorded: send it in a new file")]
     TooManyChanges,
