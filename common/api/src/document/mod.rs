@@ -113,6 +113,7 @@ fn described(operation: &Operation) -> Value {
     let body = match operation.takes {
         Takes::SettlementFile => Some(schemas::settlement_file()),
         Takes::Body(schema) => Some(bodies::request(schema)),
+        Takes::ErrorsTable => Some(schemas::errors_table()),
         _ => None,
     };
     if let (Some(body), Some(described)) = (body, described.as_object_mut()) {
@@ -138,7 +139,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         Takes::Query(resource) => parameters.extend(query(resource)),
         Takes::SettlementFile => parameters.extend(schemas::settlement_headers()),
         Takes::Lines => parameters.extend(schemas::lines()),
-        Takes::Body(_) | Takes::Nothing => {}
+        Takes::Body(_) | Takes::ErrorsTable | Takes::Nothing => {}
     }
     parameters
 }
@@ -218,6 +219,11 @@ fn responses(operation: &Operation) -> Value {
             "headers": schemas::correlation_header(),
             "content": { "text/csv": { "schema": { "type": "string" } } },
         }),
+        Answers::Drafted(_) => json!({
+            "description": "Every changed row is a draft now.",
+            "headers": schemas::correlation_header(),
+            "content": content(schemas::drafted()),
+        }),
         Answers::One(resource) => json!({
             "description": format!("The {}.", resource.name),
             "headers": schemas::correlation_header(),
@@ -239,7 +245,9 @@ fn responses(operation: &Operation) -> Value {
         statuses.push("404");
     }
     match (operation.takes, operation.answers) {
-        (Takes::SettlementFile | Takes::Body(_), _) => statuses.extend(["409", "413", "415"]),
+        (Takes::SettlementFile | Takes::Body(_) | Takes::ErrorsTable, _) => {
+            statuses.extend(["409", "413", "415"]);
+        }
         (_, Answers::Nothing(_)) => statuses.push("409"),
         _ => {}
     }

@@ -85,6 +85,7 @@ fn section(html: &mut String, operation: &Operation) {
         Answers::One(_) => "one",
         Answers::List(_) => "a list of",
         Answers::Csv(_) => "a table, as CSV, of",
+        Answers::Drafted(_) => "how many drafts there are now of",
         Answers::Nothing(_) => "nothing, and there is no more of",
     };
     let _ = write!(
@@ -104,6 +105,10 @@ fn section(html: &mut String, operation: &Operation) {
         Takes::Lines => {
             html.push_str("<p>Takes <code>from_line</code> and <code>to_line</code>.</p>");
         }
+        Takes::ErrorsTable => html.push_str(
+            "<p>Takes the table of errors, mended, as CSV of at most 4 MiB and 5 000 rows, or a form \
+             with it.</p>",
+        ),
         Takes::Fields(_) => html.push_str("<p>Takes <code>fields</code>.</p>"),
         Takes::SettlementFile => html.push_str(
             "<p>Takes an XML file of at most 4 MiB, or a form with it, <code>X-File-Name</code> and \

@@ -297,6 +297,39 @@ pub(super) fn settlement_headers() -> Vec<Value> {
     ]
 }
 
+/// The table of errors as it comes back.
+pub(super) fn errors_table() -> Value {
+    let csv = json!({ "schema": { "type": "string" } });
+    let form = json!({
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "maxProperties": 1,
+            "properties": { "file": { "type": "string", "contentMediaType": "text/csv" } },
+        },
+    });
+    json!({
+        "required": true,
+        "description": "The table of errors with some cells mended, in UTF-8, or a form with one part, \
+                        which is the table, under any name; at most 4 MiB and 5 000 rows. Rows and \
+                        columns that are left out are unchanged.",
+        "content": { "text/csv": csv, "multipart/form-data": form },
+    })
+}
+
+/// What came of it.
+pub(super) fn drafted() -> Value {
+    let count = |what: &str| json!({ "type": "integer", "minimum": 0, "description": what });
+    json!({
+        "type": "object",
+        "required": ["drafted", "unchanged"],
+        "properties": {
+            "drafted": count("How many rows became drafts."),
+            "unchanged": count("How many rows say what the table would say now."),
+        },
+    })
+}
+
 pub(super) fn settlement_file() -> Value {
     let xml = json!({ "schema": { "type": "string" } });
     let form = json!({

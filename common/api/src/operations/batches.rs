@@ -13,6 +13,7 @@ use crate::{actions, mending};
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = reads();
     operations.push(errors());
+    operations.push(mended());
     operations.extend(actions());
     operations
 }
@@ -135,5 +136,17 @@ fn errors() -> Operation {
         takes: Takes::Lines,
         answers: Answers::Csv(Details::RESOURCE),
         route: get(mending::download),
+    }
+}
+
+fn mended() -> Operation {
+    Operation {
+        name: "Update file batch with errors CSV",
+        method: Method::POST,
+        permission: BatchesWrite::PERMISSION,
+        takes: Takes::ErrorsTable,
+        answers: Answers::Drafted(Details::RESOURCE),
+        route: post(mending::upload),
+        ..errors()
     }
 }

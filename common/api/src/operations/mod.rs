@@ -45,6 +45,8 @@ pub enum Takes {
     SettlementFile,
     /// The first and the last line of a batch.
     Lines,
+    /// A table of errors, mended.
+    ErrorsTable,
     /// A body of JSON.
     Body(&'static BodySchema),
     /// Nothing.
@@ -60,6 +62,8 @@ pub enum Answers {
     List(&'static Resource),
     /// A table of a resource, as CSV.
     Csv(&'static Resource),
+    /// How many drafts of a resource were written.
+    Drafted(&'static Resource),
     /// Nothing: the resource is gone.
     Nothing(&'static Resource),
 }
@@ -71,6 +75,7 @@ impl Answers {
             Self::One(resource)
             | Self::List(resource)
             | Self::Csv(resource)
+            | Self::Drafted(resource)
             | Self::Nothing(resource) => resource,
         }
     }

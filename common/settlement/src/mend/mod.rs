@@ -1,166 +1,43 @@
-//! Mending: the details of a batch that are in error, as a table for people.
+//! Mending: the details of a batch that are in error, as a table for people, and back.
 //!
 //! A row is a detail in `Error`: `batch_detail_id`, `line`, `transaction_type`, `error_code`,
 //! `error_description`, then every element of a charge or refund as a column
-//! ([`weir_servicegate::Column`]) with the text that stands in the file. The table is CSV (RFC 4180)
-//! in UTF-8. It is whole for the lines that were asked for, or it is refused.
+//! ([`weir_servicegate::Column`]) with the text of the draft, where there is one, else of the request
+//! that was last confirmed, else of the file. The table is CSV (RFC 4180) in UTF-8.
+//!
+//! The table comes back with some cells mended, whole or in part. A row that says something else than
+//! the table would say now becomes a draft, after the same checks as a record of a file; an unchanged
+//! one does nothing; a column that is left out is unchanged. The first five columns are read alone:
+//! the first names the detail, `line` and `transaction_type` must not contradict it.
+//!
+//! Law: a table that comes back as it went out is unchanged.
+//!
+//! # What is refused
+//! A table with anything wrong in it, whole: see [`mended`]. A row for a detail that is neither in
+//! `Error` nor `Cancelled`, and a draft for one whose last call may have been taken: the draft would be
+//! sent under another key, and could be charged a second time.
 
 mod cell;
+mod csv;
+mod download;
+mod judge;
+mod table;
+mod upload;
+mod write;
 
 pub use cell::{defused, fused};
+pub use csv::CsvError;
+pub use download::{MendError, SheetLimits, errors_csv};
+pub use table::{PROBLEMS_MAX, TableProblem};
+pub use upload::{DraftWanted, Mended, TableError, TableLimits, mended};
+pub use write::WriteError;
 
-use weir_domain::{DetailStatus, LineNumber};
-use weir_servicegate::{Column, cells_of};
-use weir_store::{Batch, Detail, Payload, Store, StoreError};
-
-/// Lines that are looked at together.
-const LINES_TOGETHER: u32 = 5_000;
-/// Most lines that are looked at: some seconds of reading.
-const LINES_MAX: u32 = 200_000;
-/// Details whose XML is read together.
-const PAYLOADS_TOGETHER: usize = 100;
-/// What stands before the record's own columns.
-const HEAD: [&str; 5] = [
-    "batch_detail_id",
-    "line",
-    "transaction_type",
-    "error_code",
-    "error_description",
-];
-
-/// Why there is no table.
-#[derive(Debug, thiserror::Error)]
-pub enum MendError {
-    /// The table would be larger than it may be.
-    #[error("the table would be too large; it fits up to line {fits_to:?}")]
-    TooLarge {
-        /// The last line up to which it fits; `None` when the first row does not.
-        fits_to: Option<LineNumber>,
-    },
-    /// More lines would have to be looked at than one request may.
-    #[error("too many lines would have to be looked at; line {to} is the last that may")]
-    TooFar {
-        /// The last line that may be looked at.
-        to: LineNumber,
-    },
-    /// A row cannot be written.
-    #[error("a row cannot be written")]
-    Row(#[from] csv::Error),
-    /// A table cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A table under construction.
-struct Sheet {
-    csv: csv::Writer<Vec<u8>>,
-    columns: usize,
-    last: Option<LineNumber>,
-}
-
-impl Sheet {
-    fn begin() -> Result<Self, MendError> {
-        let columns = Column::all();
-        let mut csv = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .from_writer(Vec::new());
-        let names = columns.iter().map(|column| column.name.as_str());
-        csv.write_record(HEAD.into_iter().chain(names))?;
-        Ok(Self {
-            csv,
-            columns: columns.len(),
-            last: None,
-        })
-    }
-
-    fn push(&mut self, detail: &Detail, payload: &Payload) -> Result<(), MendError> {
-        let text =
-            |text: &Option<String>| defused(text.as_deref().unwrap_or_default()).into_owned();
-        let head = [
-            detail.id.to_string(),
-            detail.line().to_string(),
-            detail.transaction_type.name().to_owned(),
-            text(&detail.error_code),
-            text(&detail.error_description),
-        ];
-        let mut cells = cells_of(&payload.xml).unwrap_or_default();
-        cells.resize(self.columns, None);
-        self.csv
-            .write_record(head.into_iter().chain(cells.iter().map(text)))?;
-        self.last = Some(detail.line());
-        Ok(())
-    }
-
-    /// Its text, or why it is too large.
-    fn finish(self) -> Result<Vec<u8>, MendError> {
-        self.csv.into_inner().map_err(|error| {
-            let error: std::io::Error = error.into_error();
-            MendError::Row(error.into())
-        })
-    }
-}
-
-/// The details in `Error` of the lines `from..=to` of a batch as CSV, of at most `bytes_max` bytes
-/// where a quote, a backslash and the end of a line count twice: that is what carries it.
-///
-/// # Errors
-/// [`MendError::TooLarge`], which says up to which line it fits, [`MendError::TooFar`], which says up
-/// to which line may be looked; a table that cannot be read.
-pub async fn errors_csv(
-    store: &Store,
-    batch: &Batch,
-    from: LineNumber,
-    to: LineNumber,
-    bytes_max: usize,
-) -> Result<Vec<u8>, MendError> {
-    let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
-    let to = to.get().min(last);
-    let mut sheet = Sheet::begin()?;
-    let mut counted = Counted::default();
-    let mut first = from.get();
-    if batch.counters.error > 0 && to >= first.saturating_add(LINES_MAX) {
-        let to = first.saturating_add(LINES_MAX - 1);
-        let to = LineNumber::new(to).unwrap_or(from);
-        return Err(MendError::TooFar { to });
-    }
-    while batch.counters.error > 0 && first <= to {
-        let end = first.saturating_add(LINES_TOGETHER - 1).min(to);
-        let (Ok(start), Ok(stop)) = (LineNumber::new(first), LineNumber::new(end)) else {
-            break;
-        };
-        let mut details = store.details_in_lines(&batch.place(), start, stop).await?;
-        details.retain(|detail| detail.status == DetailStatus::Error);
-        for details in details.chunks(PAYLOADS_TOGETHER) {
-            let wanted: Vec<_> = details.iter().map(|detail| (detail.line(), 1)).collect();
-            let payloads = store.payload_versions(&batch.place(), &wanted).await?;
-            for detail in details {
-                let fits_to = sheet.last;
-                let payload = payloads.get(&(detail.line(), 1));
-                sheet.push(detail, payload.unwrap_or(&Payload::default()))?;
-                sheet.csv.flush().map_err(csv::Error::from)?;
-                if counted.of(sheet.csv.get_ref()) > bytes_max {
-                    return Err(MendError::TooLarge { fits_to });
-                }
-            }
-        }
-        first = end.saturating_add(1);
-    }
-    sheet.finish()
-}
-
-/// How much of a text has been counted, and what it came to.
-#[derive(Debug, Default)]
-struct Counted {
-    upto: usize,
-    weight: usize,
-}
-
-impl Counted {
-    fn of(&mut self, text: &[u8]) -> usize {
-        let new = text.get(self.upto..).unwrap_or_default();
-        let twice = |byte: &&u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t');
-        self.weight += new.len() + new.iter().filter(twice).count();
-        self.upto = text.len();
-        self.weight
-    }
-}
+/// The column that names a row's detail.
+const ID: &str = "batch_detail_id";
+/// The column with the detail's place in its batch.
+const LINE: &str = "line";
+/// The column that says what the detail is.
+const TYPE: &str = "transaction_type";
+/// The columns that say what is wrong with it.
+const ERROR_CODE: &str = "error_code";
+const ERROR_DESCRIPTION: &str = "error_description";
