@@ -1,5 +1,7 @@
 //! What no function could deal with is kept, and its details go to a person.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use weir_domain::{DetailStatus, MessageId, MessageStatus};
 use weir_runtime::Metrics;
@@ -22,7 +24,7 @@ fn dead_letters(rig: &Rig) -> DeadLetters {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_kept_once_with_where_it_came_from() {
+async fn a_dead_letter_is_kept_once_with_where_it_came_from_and_counts_each_time() {
     let rig = Rig::start().await;
     let letters = dead_letters(&rig);
     for queue in ["uploads", "details", "messages"] {
@@ -31,13 +33,17 @@ async fn a_dead_letter_is_kept_once_with_where_it_came_from() {
         dead.queue_arn = Some(arn(&format!("{queue}-dead")));
         let source = ("DeadLetterQueueSourceArn".to_owned(), arn(queue));
         dead.attributes.extend([source]);
-        for _ in 0..2 {
+        let mut failed_at = None;
+        for times in 1..=3 {
             assert_eq!(letters.keep(&dead).await.unwrap().details_marked, 0);
             let message = kept(&rig.parts.store, &dead).await;
             assert_eq!(
                 (message.status, message.failure_count),
-                (MessageStatus::Failed, 1)
+                (MessageStatus::Failed, times)
             );
+            assert!(message.failed_at > failed_at);
+            failed_at = message.failed_at;
+            rig.parts.timeline.jump(Duration::from_secs(1));
             let why = message.error_log.unwrap();
             let words = format!("from the queue {queue}, by {queue}-dead, after it was received 6");
             assert!(why.contains(&words), "{why}");

@@ -16,6 +16,7 @@ mod end_to_end;
 mod faults;
 mod leases;
 mod message_order;
+mod message_trust;
 mod messages;
 mod refunds;
 mod retries;

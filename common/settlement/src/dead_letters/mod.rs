@@ -10,7 +10,8 @@
 //! whose outcome is not known is left to them as well: it is to be asked for again under its key while
 //! that is valid, and nobody may take it for one that was never sent.
 //!
-//! A dead letter that comes twice is the same message and finds nothing left to mark.
+//! A dead letter that comes twice is the same message, and finds no detail left to mark. It counts each
+//! time: whether its queue has repeated it or it has been replayed and died again is not to be told.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use weir_store::{
     Batch, CounterChange, Detail, DetailsMessage, Event, MessageMark, Outcome, Store, StoreError,
 };
 
-use crate::messages::Delivery;
+use crate::messages::{Delivery, replayed};
 
 /// What the name of the queue that wakes details holds, and that of its dead letters.
 const DETAILS_QUEUE: &str = "details";
@@ -66,9 +67,15 @@ impl DeadLetters {
             failed_at: Some(now),
             ..message
         };
-        let known = self.store.keep_message(&failed).await?;
-        let is_noted = known.status == MessageStatus::Failed && known.failed_at == Some(now)
-            || known.error_log.as_deref() == Some(&why);
+        let known = match replayed(&self.store, delivery).await? {
+            Some(known) => known,
+            None => self.store.keep_message(&failed).await?,
+        };
+        // Kept just now, also where the answer was lost.
+        let at = |time: DateTime<Utc>| time.timestamp_millis();
+        let is_noted = known.status == MessageStatus::Failed
+            && known.failure_count == 1
+            && known.failed_at.map(at) == Some(at(now));
         if !is_noted {
             let mark = MessageMark::Failed {
                 at: now,

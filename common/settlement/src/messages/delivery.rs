@@ -3,7 +3,11 @@
 //! A body is an SNS envelope or the sender's own text; it is kept as it came, whatever it is. Its id
 //! here follows from the id that SNS gave the notification, or else SQS the message, so that a
 //! delivery that comes twice is one message. Of an envelope subject, group and correlation id are
-//! taken where they are; nothing in a body is refused here.
+//! taken where they are; nothing in a body is refused here. An id of a group that no queue would take is
+//! left out, and the message refused when it is read.
+//!
+//! Whoever can send may say of a message that it brings a kept one again. It is believed only of one that
+//! holds the same body ([`replayed`]); any other is a message of its own.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_domain::{MessageId, MessageStatus};
 use weir_runtime::CorrelationId;
-use weir_store::Message;
+use weir_store::{Message, Store, StoreError};
 
 /// The attribute that names the message whose body is sent again.
 const REPLAY_OF: &str = "replay_of";
@@ -38,6 +42,32 @@ pub struct Delivery {
     pub receive_count: u32,
     /// What its sender calls the work, or else the message id.
     pub correlation_id: CorrelationId,
+}
+
+/// Most characters of the id of a group (a limit of SQS).
+pub(super) const GROUP_ID_CHARACTERS_MAX: usize = 128;
+
+/// Whether a queue takes a text for the id of a group: letters, digits and punctuation of ASCII.
+pub(super) fn is_group_id(text: &str) -> bool {
+    (1..=GROUP_ID_CHARACTERS_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The kept message that a delivery brings again; `None` when it brings none, whatever its sender says.
+pub(crate) async fn replayed(
+    store: &Store,
+    delivery: &Delivery,
+) -> Result<Option<Message>, StoreError> {
+    let Some(id) = delivery.replay_of() else {
+        return Ok(None);
+    };
+    let known = store.messages(&[id]).await?.into_iter().next();
+    let known = known.filter(|known| known.body == delivery.body);
+    if known.is_none() {
+        let message_id = &delivery.message_id;
+        tracing::warn!(message_id, replay_of = %id, "it does not bring again what it says it does");
+    }
+    Ok(known)
 }
 
 /// What SNS wraps around a text.
@@ -78,7 +108,7 @@ pub(super) fn text_of(body: &str) -> String {
 }
 
 impl Delivery {
-    /// The message whose body it brings again, as its sender says.
+    /// The message whose body it brings again, as its sender says. Nothing follows from that alone.
     pub fn replay_of(&self) -> Option<MessageId> {
         self.message_attributes.get(REPLAY_OF)?.parse().ok()
     }
@@ -89,7 +119,7 @@ impl Delivery {
         arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// The message that is kept of it, not applied yet.
+    /// The message that is kept of it, not applied yet, unless it brings another one again.
     pub fn to_message(&self, now: DateTime<Utc>) -> Message {
         let envelope = Envelope::of(&self.body);
         let outside = envelope.as_ref();
@@ -110,7 +140,7 @@ impl Delivery {
             "messageAttributes": self.message_attributes,
         });
         Message {
-            id: self.replay_of().unwrap_or(id),
+            id,
             correlation_id: correlation_id.as_str().to_owned(),
             queue_url: self.queue_url(),
             group_id: self.group_id(outside),
@@ -147,11 +177,11 @@ impl Delivery {
             group_id: Option<String>,
         }
         if let Some(group) = self.attributes.get("MessageGroupId") {
-            return Some(group.clone());
+            return Some(group.clone()).filter(|group| is_group_id(group));
         }
         let text = envelope.map_or(self.body.as_str(), |envelope| &envelope.message);
         let grouped: Grouped = serde_json::from_str(text).ok()?;
-        grouped.group_id.filter(|group| !group.is_empty())
+        grouped.group_id.filter(|group| is_group_id(group))
     }
 }
 
@@ -248,14 +278,37 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_replay_is_the_message_that_it_names() {
+    fn what_a_message_says_of_another_does_not_make_it_that_one() {
         let mut replay = delivery("b", "{}");
-        let id = delivery("a", "{}").to_message(DateTime::UNIX_EPOCH).id;
-        let named = ("replay_of".to_owned(), id.to_string());
+        let id = |delivery: &Delivery| delivery.to_message(DateTime::UNIX_EPOCH).id;
+        let own = id(&replay);
+        let other = id(&delivery("a", "{}"));
+        let named = ("replay_of".to_owned(), other.to_string());
         replay.message_attributes.extend([named]);
-        assert_eq!(replay.to_message(DateTime::UNIX_EPOCH).id, id);
+        assert_eq!((id(&replay), replay.replay_of()), (own, Some(other)));
         let nothing = ("replay_of".to_owned(), "x".to_owned());
         replay.message_attributes.extend([nothing]);
         assert_eq!(replay.replay_of(), None);
+    }
+
+    #[test]
+    fn a_group_that_no_queue_would_take_is_left_out() {
+        for (chars, is_taken) in [
+            (0, false),
+            (1, true),
+            (127, true),
+            (128, true),
+            (129, false),
+        ] {
+            let group = "g".repeat(chars);
+            let body = json!({ "group_id": group }).to_string();
+            let message = delivery("a", &body).to_message(DateTime::UNIX_EPOCH);
+            assert_eq!(message.group_id, is_taken.then_some(group), "{chars}");
+        }
+        for group in ["a b", "ü", "a\n"] {
+            let body = json!({ "group_id": group }).to_string();
+            let message = delivery("a", &body).to_message(DateTime::UNIX_EPOCH);
+            assert_eq!(message.group_id, None, "{group}");
+        }
     }
 }

@@ -11,7 +11,8 @@
 //! | `seller_contact` | `id`, `client_id`, `program_id`, `seller_id`; `name`, `email`, `country`, `state`, `city`, `street`, `post_code` |
 //!
 //! What stands after the semicolon may be missing, and is then removed. `created` and `updated` mean the
-//! same: that it is so now. For `deleted` the `id` is enough. Members besides these are ignored. Refused,
+//! same: that it is so now. For `deleted` the `id` is enough. A `group_id` beside `type` is kept with the
+//! message. Members besides these are ignored. Refused,
 //! with every violation at once: other types, a time that is none or lies more than five minutes
 //! ahead, which would keep out whatever truly comes later, and data that breaks the rules of the API's bodies.
 
@@ -25,7 +26,7 @@ use weir_store::{
     Client, Customer, Program, Reference, ReferenceChange, ReferenceKind, Seller, SellerContact,
 };
 
-use super::delivery::text_of;
+use super::delivery::{GROUP_ID_CHARACTERS_MAX, is_group_id, text_of};
 use crate::reference::Body;
 use crate::schema::{BodyError, Violation};
 
@@ -68,6 +69,7 @@ pub(super) fn read(body: &str, now: DateTime<Utc>) -> Result<Told, Vec<String>> 
     let mut top = Members::of(&members, "", now);
     let kind = top.kind();
     let occurred_at = top.occurred_at();
+    top.check_group_id();
     let mut problems = top.problems;
     let data = match members.get("data") {
         Some(Value::Object(data)) => Some(data),
@@ -224,6 +226,22 @@ impl<'a> Members<'a> {
         }
         // Times are kept to the microsecond, and compared as they are kept.
         DateTime::from_timestamp_micros(at.timestamp_micros())
+    }
+
+    /// A group that may be missing, or empty for none.
+    fn check_group_id(&mut self) {
+        let is_good = match self.members.get("group_id") {
+            None | Some(Value::Null) => true,
+            Some(Value::String(group)) => group.is_empty() || is_group_id(group),
+            Some(_) => false,
+        };
+        if !is_good {
+            let why = format!(
+                "must have 1 to {GROUP_ID_CHARACTERS_MAX} characters, letters, digits and punctuation \
+                 of ASCII"
+            );
+            self.wrong("group_id", &why);
+        }
     }
 
     fn told(&mut self, kind: ReferenceKind, action: Action, at: DateTime<Utc>) -> Option<Told> {

@@ -23,6 +23,7 @@ use weir_runtime::{Clock, Metric, Metrics, Reader};
 use weir_store::{Changed, Message, MessageMark, Store, StoreError};
 
 pub use delivery::Delivery;
+pub(crate) use delivery::replayed;
 pub use replay::{ReplayError, replay};
 
 use event::Told;
@@ -89,11 +90,15 @@ pub enum SyncError {
 impl Synchronizer {
     /// Keeps a message, applies and marks it. An error hands it back to its queue.
     pub async fn sync(&self, delivery: &Delivery) -> Result<Synced, SyncError> {
-        let message = self
-            .store
-            .keep_message(&delivery.to_message(self.clock.now()))
-            .await?;
-        let is_replay = delivery.replay_of().is_some();
+        let replayed = replayed(&self.store, delivery).await?;
+        let is_replay = replayed.is_some();
+        let message = match replayed {
+            Some(message) => message,
+            None => {
+                let message = delivery.to_message(self.clock.now());
+                self.store.keep_message(&message).await?
+            }
+        };
         if message.status == MessageStatus::Processed && !is_replay {
             return Ok(Synced::Unchanged);
         }

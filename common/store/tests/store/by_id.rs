@@ -219,19 +219,6 @@ async fn messages_larger_together_than_one_answer_all_come_back() {
 }
 
 #[tokio::test]
-async fn a_message_whose_attributes_no_item_can_hold_is_refused_with_its_size() {
-    let tables = Tables::new().await;
-    let message = Message {
-        attributes: Some(noise(600 << 10, 7)),
-        ..make::message(1)
-    };
-    let refused = tables.store.put_message(&message).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Refused { .. }), "{refused}");
-    assert!(refused.to_string().contains("at most 409600"), "{refused}");
-    same::<Message>(tables.store.messages(&[id(1)]).await, &[]);
-}
-
-#[tokio::test]
 async fn a_message_is_kept_once_and_what_is_there_is_told() {
     let tables = Tables::new().await;
     let store = &tables.store;

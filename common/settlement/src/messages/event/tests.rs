@@ -170,6 +170,30 @@ fn a_time_may_lie_five_minutes_ahead_of_the_clock_here_and_no_more() {
 }
 
 #[test]
+fn the_id_of_a_group_is_what_a_queue_takes_for_one() {
+    for (group, is_taken) in [
+        (json!(null), true),
+        (json!(""), true),
+        (json!("g".repeat(127)), true),
+        (json!("g".repeat(128)), true),
+        (json!("g".repeat(129)), false),
+        (json!("a-Z_0.9!~{|}"), true),
+        (json!("a b"), false),
+        (json!("ü"), false),
+        (json!("a\u{7f}"), false),
+        (json!(7), false),
+    ] {
+        let body = json!({"type": "client.created", "occurred_at": AT, "group_id": group,
+            "data": {"id": ID, "name": "C"}});
+        let read = read(&body.to_string(), now());
+        assert_eq!(read.is_ok(), is_taken, "{group}");
+        if let Err(problems) = read {
+            assert!(problems[0].starts_with("/group_id: must have 1 to 128 characters"));
+        }
+    }
+}
+
+#[test]
 fn times_are_compared_as_they_are_kept_to_the_microsecond() {
     let data = json!({"id": ID, "name": "C"});
     let body = json!({"type": "client.created", "occurred_at": "2026-01-02T03:04:05.678912999Z",
