@@ -10,9 +10,8 @@ use uuid::Uuid;
 use weir_api::REFERENCE_BYTES_MAX;
 use weir_domain::{BatchOrdinal, BatchStatus, Counters};
 use weir_query::Report;
-use weir_settlement::reference::{
-    Body as ReferenceBody, MemberRule, Place, ReferenceChanges, ReferenceError,
-};
+use weir_settlement::reference::{Body as ReferenceBody, Place, ReferenceChanges, ReferenceError};
+use weir_settlement::schema::MemberRule;
 use weir_store::{Batch, Changed, ReferenceChange, ReferenceKind};
 
 use crate::asking::Answered;
