@@ -82,21 +82,38 @@ pub(crate) struct Allowed<P> {
     pub(crate) scope: Scope,
     /// Who it is.
     pub(crate) who: Caller,
-    /// What is theirs alone: the hash of the key, or of the caller's id where there is no key.
-    pub(crate) key: ApiKeyHash,
     permission: PhantomData<P>,
 }
 
 /// What is known of whoever asks, before it is asked what for.
 #[derive(Debug)]
-struct Known {
+pub(crate) struct Known {
     who: Caller,
-    key: ApiKeyHash,
+    /// What is theirs alone: the hash of the key, or of the caller's id where there is no key.
+    pub(crate) key: ApiKeyHash,
     scope: Scope,
     permissions: Vec<String>,
 }
 
 impl Known {
+    /// What is known of a request's caller.
+    pub(crate) async fn of(parts: &Parts, api: &Api) -> Result<Self, ApiError> {
+        match api.auth {
+            AuthOptions::Keys => keys::known(parts, api).await,
+            AuthOptions::Upstream => upstream::known(parts),
+        }
+    }
+
+    /// Refuses whoever lacks a permission.
+    pub(crate) fn must(&self, permission: Permission) -> Result<(), ApiError> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        Err(ApiError::Unauthorized(format!(
+            "You may not do this: it needs the permission {permission}."
+        )))
+    }
+
     /// Names that are no permission grant nothing.
     fn may(&self, permission: Permission) -> bool {
         self.permissions
@@ -109,20 +126,11 @@ impl<P: Permitted> FromRequestParts<Api> for Allowed<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let known = match api.auth {
-            AuthOptions::Keys => keys::known(parts, api).await?,
-            AuthOptions::Upstream => upstream::known(parts)?,
-        };
-        if !known.may(P::PERMISSION) {
-            return Err(ApiError::Unauthorized(format!(
-                "You may not do this: it needs the permission {}.",
-                P::PERMISSION
-            )));
-        }
+        let known = Known::of(parts, api).await?;
+        known.must(P::PERMISSION)?;
         Ok(Self {
             scope: known.scope,
             who: known.who,
-            key: known.key,
             permission: PhantomData,
         })
     }

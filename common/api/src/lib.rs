@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod form;
 mod gateway;
+mod idempotency;
 mod list;
 mod mending;
 mod operations;
@@ -31,7 +32,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use tracing::Instrument;
 use weir_query::{Ask, QueryLimits, Scope};
 use weir_runtime::telemetry::span;
@@ -45,6 +46,7 @@ pub use document::document;
 pub use error::{ApiError, ValidationError};
 use gateway::AnswerWithin;
 pub use gateway::Gateway;
+pub use idempotency::IdempotentRun;
 pub use operations::{Answers, Operation, Takes, operations};
 pub use references::REFERENCE_BYTES_MAX;
 pub use settlements::BODY_BYTES_MAX;
@@ -113,7 +115,12 @@ impl Api {
             .route("/", get(document::reference))
             .route("/openapi.json", get(document::openapi));
         for operation in operations() {
-            let (path, route) = operation.into_route();
+            let guard = (self.clone(), operation.permission);
+            let is_post = operation.method == Method::POST;
+            let (path, mut route) = operation.into_route();
+            if is_post {
+                route = route.route_layer(from_fn_with_state(guard, idempotency::once));
+            }
             router = router.route(path, route);
         }
         router

@@ -5,12 +5,13 @@
 
 mod bodies;
 mod page;
+mod repeated;
 mod schemas;
 
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use serde_json::{Map, Value, json};
 use weir_query::{PAGE_SIZE, PAGE_SIZE_MAX, Resource};
 
@@ -134,6 +135,9 @@ fn parameters(operation: &Operation) -> Vec<Value> {
             })
         })
         .collect();
+    if operation.method == Method::POST {
+        parameters.push(repeated::parameter());
+    }
     match operation.takes {
         Takes::Fields(resource) => parameters.push(fields(resource)),
         Takes::Query(resource) => parameters.extend(query(resource)),
@@ -209,7 +213,7 @@ fn query(resource: &Resource) -> Vec<Value> {
 
 fn responses(operation: &Operation) -> Value {
     let content = |schema: Value| json!({ "application/json": { "schema": schema } });
-    let ok = match operation.answers {
+    let mut ok = match operation.answers {
         Answers::Nothing(resource) => json!({
             "description": format!("The {} is gone.", resource.name),
             "headers": schemas::correlation_header(),
@@ -239,6 +243,9 @@ fn responses(operation: &Operation) -> Value {
             })),
         }),
     };
+    if operation.method == Method::POST {
+        repeated::add_header(&mut ok);
+    }
     let mut responses = json!({ "200": ok });
     let mut statuses = vec!["400", "401", "403", "500", "503"];
     if operation.path_ids().next().is_some() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use http::Method;
 use weir_query::{Cost, Kind, Operator, Resource, Rule};
 use weir_settlement::schema::BodySchema;
 
@@ -111,11 +112,14 @@ fn section(html: &mut String, operation: &Operation) {
         ),
         Takes::Fields(_) => html.push_str("<p>Takes <code>fields</code>.</p>"),
         Takes::SettlementFile => html.push_str(
-            "<p>Takes an XML file of at most 4 MiB, or a form with it, <code>X-File-Name</code> and \
-             <code>Idempotency-Key</code>.</p>",
+            "<p>Takes an XML file of at most 4 MiB, or a form with it, and \
+             <code>X-File-Name</code>.</p>",
         ),
         Takes::Body(schema) => members(html, schema),
         Takes::Nothing => {}
+    }
+    if operation.method == Method::POST {
+        html.push_str("<p>Takes <code>Idempotency-Key</code>.</p>");
     }
     html.push_str("</section>");
 }

@@ -289,11 +289,6 @@ pub(super) fn settlement_headers() -> Vec<Value> {
              name that a form gives the file.",
             encoded_chars_max,
         ),
-        header(
-            "Idempotency-Key",
-            "The same key and body make the same file once.",
-            255,
-        ),
     ]
 }
 

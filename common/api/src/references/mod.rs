@@ -9,10 +9,10 @@
 //! What is wrong with a request is told in this order: who asks and their permission, the path and
 //! the query, the scope, the type and the size of the body, the body, what is there.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode, Uri};
 use uuid::Uuid;
 use weir_domain::{ClientId, ProgramId, ScheduleFrequency, SellerId};
@@ -27,7 +27,7 @@ use weir_store::{Reference, ReferenceKind};
 
 use crate::auth::{Allowed, Permitted};
 use crate::path::PathIds;
-use crate::{Api, ApiError, ValidationError, body};
+use crate::{Api, ApiError, IdempotentRun, ValidationError, body};
 
 /// The largest body.
 pub const REFERENCE_BYTES_MAX: usize = 64 * 1024;
@@ -75,6 +75,7 @@ pub(crate) async fn create<C: Changeable, P: Permitted>(
     State(api): State<Api>,
     allowed: Allowed<P>,
     path: PathIds,
+    run: Option<Extension<IdempotentRun>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -84,10 +85,33 @@ pub(crate) async fn create<C: Changeable, P: Permitted>(
     // The id of what is yet to be lies in nobody's scope.
     may_change::<C>(&allowed.scope, target.above, target.place)?;
     let body = read::<C>(&headers, body).await?;
-    let created = api.changes().create(target.place, target.id, &body).await;
+    let run = run.map(|Extension(run)| run);
+    let created = created(&api.changes(), &target, run, &body).await;
     let created = created.map_err(|error| not_changed::<C>(error, target.place))?;
     audit(&allowed, C::KIND, created.id(), "created");
     Ok(shown(created))
+}
+
+/// Creates it, or finds what an earlier run of the same request has created.
+async fn created(
+    changes: &ReferenceChanges,
+    target: &Target<'_>,
+    run: Option<IdempotentRun>,
+    body: &reference::Body,
+) -> Result<Reference, ReferenceError> {
+    let Some(run) = run else {
+        return changes.create(target.place, target.id, body).await;
+    };
+    let id = target.id.unwrap_or(run.seed);
+    let created = changes.create(target.place, Some(id), body).await;
+    if run.is_rerun && created == Err(ReferenceError::Exists) {
+        let first_at = target.id.map(|_| run.first_at);
+        let before = changes
+            .made_before(target.place, id, body, first_at)
+            .await?;
+        return before.ok_or(ReferenceError::Exists);
+    }
+    created
 }
 
 /// Replaces what a body can say of the one that the path names.
@@ -232,13 +256,15 @@ fn not_changed<C: Changeable>(error: ReferenceError, place: Place) -> ApiError {
         ReferenceError::InUse(what) => {
             ApiError::Conflict(format!("The {name} is in use: it has {}.", what.join(", ")))
         }
-        ReferenceError::BeingDeleted(kind) => ApiError::Conflict(format!(
-            "The {} is being deleted: try again in some seconds.",
-            kind.name().replace('-', " ")
-        )),
-        ReferenceError::Newer => ApiError::Conflict(format!(
-            "The {name} was changed later than this: try again."
-        )),
+        ReferenceError::BeingDeleted(kind) => {
+            let kind = kind.name().replace('-', " ");
+            let how = format!("The {kind} is being deleted: try again in some seconds.");
+            ApiError::Busy(how, 2)
+        }
+        ReferenceError::Newer => {
+            let how = format!("The {name} was changed later than this: try again.");
+            ApiError::Busy(how, 1)
+        }
         ReferenceError::Store(error) => {
             tracing::error!(?place, "reference data could not be changed");
             error.into()

@@ -1,8 +1,8 @@
-//! What a request that sends a settlement file holds: the file, its name, what makes it known again.
+//! What a request that sends a settlement file holds: the file and its name.
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use weir_settlement::upload::{FileName, UploadScope};
 
 use super::BODY_BYTES_MAX;
@@ -11,11 +11,6 @@ use crate::{ApiError, body};
 
 /// What the file is to be called, percent-encoded.
 const NAME_HEADER: HeaderName = HeaderName::from_static("x-file-name");
-
-/// What makes the same upload known again.
-const IDEMPOTENCY_HEADER: &str = "idempotency-key";
-/// Most characters of it.
-const IDEMPOTENCY_CHARS_MAX: usize = 255;
 
 /// A settlement file that was sent.
 pub(super) struct Sent {
@@ -53,23 +48,6 @@ impl Sent {
             (None, None) => None,
         };
         Ok(Self { name, bytes })
-    }
-}
-
-/// The `Idempotency-Key`, if there is one.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
-    let mut sent = headers.get_all(IDEMPOTENCY_HEADER).iter();
-    let refused = |message: &str| Err(ApiError::invalid_header("Idempotency-Key", message));
-    match (sent.next().map(HeaderValue::as_bytes), sent.next()) {
-        (None, _) => Ok(None),
-        (Some(_), Some(_)) => refused("must be given once"),
-        (Some(key), None)
-            if (1..=IDEMPOTENCY_CHARS_MAX).contains(&key.len())
-                && key.iter().all(u8::is_ascii_graphic) =>
-        {
-            Ok(Some(key))
-        }
-        _ => refused("must be 1 to 255 visible ASCII characters"),
     }
 }
 
@@ -169,35 +147,6 @@ mod tests {
                 matches!(read(refused), Err(ApiError::InvalidParameter(errors))
                     if errors[0].data_path == "/headers/X-File-Name"),
                 "{refused:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_idempotency_key_has_1_to_255_visible_characters_and_comes_once() {
-        let read = |values: &[&[u8]]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(IDEMPOTENCY_HEADER, HeaderValue::from_bytes(value).unwrap());
-            }
-            idempotency_key(&headers).map(|key| key.map(<[u8]>::to_vec))
-        };
-        assert_eq!(read(&[]), Ok(None));
-        for length in [1, 254, 255] {
-            let key = vec![b'k'; length];
-            assert_eq!(read(&[&key]), Ok(Some(key)));
-        }
-        for broken in [
-            &[&b""[..]][..],
-            &[&[b'k'; 256]],
-            &[b"a b"],
-            &[b"\xff"],
-            &[b"a", b"a"],
-        ] {
-            assert!(
-                matches!(read(broken), Err(ApiError::InvalidParameter(errors))
-                    if errors[0].data_path == "/headers/Idempotency-Key"),
-                "{broken:?}"
             );
         }
     }

@@ -12,6 +12,7 @@
 //!
 //! A seller's contacts come and go with messages alone, so they keep nothing from being deleted.
 
+mod again;
 mod body;
 mod deletion;
 mod in_use;
