@@ -86,7 +86,7 @@ impl Asked {
         let (clock, random) = (parts.clock.clone(), parts.random.clone());
         let store = Store::new(clients, names, clock.clone(), random.clone());
         store.create_tables().await?;
-        demo::seed(&store, clock.now()).await?;
+        demo::seed(&store, &clock, &random).await?;
         let uploader = Uploader {
             store: store.clone(),
             clock: clock.clone(),

@@ -1,8 +1,7 @@
-//! What a fresh local system holds: one client with one program, two sellers, two customers, and
-//! an API key of the program.
+//! What a fresh local system holds: the entries of `demo.yaml`, loaded as `weir seed` loads a file.
 //!
-//! The ids are fixed, so that sample files can name them; the key is random and kept in the data
-//! folder.
+//! What is there under their ids stays as it is, so whatever was changed by hand survives a restart.
+//! The ids are fixed, so that sample files can name them; the key is random and kept in the data folder.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -10,44 +9,37 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use weir_domain::{ClientId, CustomerId, Permission, ProgramId, ProgramStatus, SellerId};
-use weir_runtime::Random;
+use weir_domain::{ClientId, CustomerId, ProgramId};
+use weir_runtime::{Clock, Random};
+use weir_seed::{ApplyError, Format, Policy, Problem, Seed, Seeder};
 use weir_servicegate::{Item, Options, ReadError, Reader, SellerReference};
-use weir_store::{ApiKeyHash, ApiKeyRecord, Client, Customer, Program, Seller, Store, StoreError};
+use weir_settlement::reference::{Body, Place, ReferenceChanges, ReferenceError, SellerBody};
+use weir_store::{ApiKeyHash, Reference, Store, StoreError};
 
 use crate::private;
 
-const CLIENT: u128 = 0x11111111_0000_4000_8000_000000000001;
-const PROGRAM: u128 = 0x22222222_0000_4000_8000_000000000001;
-const SELLERS: [(u128, &str, &str); 2] = [
-    (
-        0x33333333_0000_4000_8000_000000000001,
-        "NW-0042",
-        "Northwind Parts",
-    ),
-    (
-        0x33333333_0000_4000_8000_000000000002,
-        "CT-0007",
-        "Contoso Tires",
-    ),
-];
-const CUSTOMERS: [(u128, &str); 2] = [
-    (0x44444444_0000_4000_8000_000000000001, "Fabrikam Fleet"),
-    (0x44444444_0000_4000_8000_000000000002, "Tailspin Haulage"),
-];
-/// Where the demo's sellers stand.
-const SELLER_STATUS: &str = "Active";
+/// The file: also the example of what `weir seed` takes.
+pub const FILE: &str = include_str!("../demo.yaml");
 /// The file in the data folder that holds the API key.
 const KEY_FILE: &str = "api-key";
-/// What the demo's key is known by.
-const KEY: u128 = 0x55555555_0000_4000_8000_000000000001;
 
 /// Why there is no demo data.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The tables could not be written.
+    /// The tables could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The demo's data could not be loaded.
+    #[error("the demo data could not be loaded: {0}; start again")]
+    Apply(#[from] ApplyError),
+    /// A seller could not be made known.
+    #[error("the seller {seller} could not be made known: {error}; start again")]
+    Seller {
+        /// What the file calls it.
+        seller: String,
+        /// What went wrong.
+        error: ReferenceError,
+    },
     /// The key could not be kept.
     #[error("the API key could not be kept in {KEY_FILE}: {0}; see that its folder can be written")]
     Key(std::io::Error),
@@ -59,115 +51,77 @@ pub enum DemoError {
         /// What went wrong.
         source: std::io::Error,
     },
-    /// A constant of this module is not what it should be.
-    #[error("the demo data is not valid")]
+    /// The demo's own file is not valid: the first problem.
+    #[error("demo.yaml is not valid: {0}")]
+    Problem(Problem),
+    /// A constant of the sample is not what it should be.
+    #[error("the sample is not valid")]
     Invalid,
+    /// The demo's own file lacks something.
+    #[error("demo.yaml has no {0}")]
+    Lacks(&'static str),
+}
+
+/// What the demo's file holds.
+pub fn file() -> Result<Seed, DemoError> {
+    Seed::parse(Format::Yaml, FILE.as_bytes()).map_err(|problems| {
+        let first = problems.into_iter().next();
+        first.map_or(DemoError::Lacks("entries"), DemoError::Problem)
+    })
 }
 
 /// The demo's client.
 pub fn client_id() -> Result<ClientId, DemoError> {
-    Uuid::from_u128(CLIENT)
-        .try_into()
-        .map_err(|_| DemoError::Invalid)
+    let found = file()?.references().find_map(|reference| match reference {
+        Reference::Client(client) => Some(client.id),
+        _ => None,
+    });
+    found.ok_or(DemoError::Lacks("client"))
 }
 
 /// The demo's program.
 pub fn program_id() -> Result<ProgramId, DemoError> {
-    Uuid::from_u128(PROGRAM)
-        .try_into()
-        .map_err(|_| DemoError::Invalid)
+    let found = file()?.references().find_map(|reference| match reference {
+        Reference::Program(program) => Some(program.id),
+        _ => None,
+    });
+    found.ok_or(DemoError::Lacks("program"))
 }
 
-/// The demo's customers.
+/// The demo's customers, by their ids.
 pub fn customer_ids() -> Result<Vec<CustomerId>, DemoError> {
-    let id = |(id, _): &(u128, _)| {
-        Uuid::from_u128(*id)
-            .try_into()
-            .map_err(|_| DemoError::Invalid)
+    let ids = |reference: &Reference| match reference {
+        Reference::Customer(customer) => Some(customer.id),
+        _ => None,
     };
-    CUSTOMERS.iter().map(id).collect()
+    Ok(file()?.references().filter_map(ids).collect())
 }
 
-/// The demo's sellers, as a file can name them.
+/// The demo's sellers by their ids, as a file can name them.
 pub fn seller_references() -> Result<Vec<SellerReference>, DemoError> {
-    let reference = |(_, alternate, _): &(u128, &str, &str)| {
-        alternate
-            .parse()
-            .map(SellerReference::Alternate)
-            .map_err(|_| DemoError::Invalid)
+    let named = |reference: &Reference| match reference {
+        Reference::Seller(seller) => seller.alternate_seller_id.clone(),
+        _ => None,
     };
-    SELLERS.iter().map(reference).collect()
+    let seed = file()?;
+    let named = seed.references().filter_map(named);
+    Ok(named.map(SellerReference::Alternate).collect())
 }
 
-/// Writes the demo's reference data. What is there under the demo's ids is written over, but for the
-/// time of its creation; all else stays.
-pub async fn seed(store: &Store, now: DateTime<Utc>) -> Result<(), DemoError> {
-    let (client_id, program_id) = (client_id()?, program_id()?);
-    let known = store.client(client_id).await?;
-    store
-        .put_client(&Client {
-            id: client_id,
-            name: "Adventure Works".to_owned(),
-            processed_message_ts: None,
-            created_at: known.map_or(now, |known| known.created_at),
-            updated_at: now,
-        })
-        .await?;
-    let known = store.program(program_id).await?;
-    let program = Program {
-        id: program_id,
-        client_id,
-        name: "Adventure Works Fleet".to_owned(),
-        status: ProgramStatus::Active,
-        reply_to_email: Some("settlements@adventure-works.example.com".to_owned()),
-        support_email: Some("support@adventure-works.example.com".to_owned()),
-        sender_email: Some("reports@adventure-works.example.com".to_owned()),
-        processed_message_ts: None,
-        created_at: known.map_or(now, |known| known.created_at),
-        updated_at: now,
+/// Creates what is missing of the demo's reference data; whatever is there stays.
+pub async fn seed(store: &Store, clock: &Clock, random: &Random) -> Result<(), DemoError> {
+    let seeder = Seeder {
+        store: store.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
     };
-    store.put_program(&program).await?;
-    for (id, alternate, name) in SELLERS {
-        let id = Uuid::from_u128(id)
-            .try_into()
-            .map_err(|_| DemoError::Invalid)?;
-        let alternate = alternate.parse().map_err(|_| DemoError::Invalid)?;
-        let alternate_seller_id = Some(alternate);
-        let name = name.to_owned();
-        let known = store.seller(id).await?;
-        store
-            .put_seller(&Seller {
-                id,
-                client_id,
-                program_id,
-                alternate_seller_id,
-                name,
-                status: Some(SELLER_STATUS.to_owned()),
-                processed_message_ts: None,
-                created_at: known.map_or(now, |known| known.created_at),
-                updated_at: now,
-            })
-            .await?;
+    // The key goes with what is kept in the data folder.
+    let plan = seeder.plan(&file()?.without_keys(), &mut || {}).await?;
+    let applied = seeder.apply(&plan, Policy::Leave, &mut || {}).await;
+    match applied.stopped {
+        None => Ok(()),
+        Some(error) => Err(error.into()),
     }
-    for (id, name) in CUSTOMERS {
-        let id = Uuid::from_u128(id)
-            .try_into()
-            .map_err(|_| DemoError::Invalid)?;
-        let name = Some(name.to_owned());
-        let known = store.customers(&[id]).await?.pop();
-        store
-            .put_customer(&Customer {
-                id,
-                client_id,
-                program_id,
-                name,
-                processed_message_ts: None,
-                created_at: known.map_or(now, |known| known.created_at),
-                updated_at: now,
-            })
-            .await?;
-    }
-    Ok(())
 }
 
 /// The API key of the program: the one kept in the folder, or a new one.
@@ -177,27 +131,20 @@ pub async fn api_key(
     random: &Random,
     now: DateTime<Utc>,
 ) -> Result<String, DemoError> {
+    let seed = file()?;
+    let wanted = seed.keys().first().ok_or(DemoError::Lacks("API key"))?;
     let path = data.join(KEY_FILE);
     let kept = std::fs::read_to_string(&path).ok();
     let kept = kept.and_then(|text| Uuid::try_parse(text.trim()).ok());
     let key = kept.unwrap_or_else(|| random.uuid_v4()).to_string();
-    // Also when it was kept: it may have been readable by others.
+    // Also when it was kept: it may have been readable by others. And first, as one that is only in the
+    // tables is lost.
     private::write(&path, &key).map_err(DemoError::Key)?;
-    let may = |p: &&Permission| p.is_read() || **p == Permission::SettlementsWrite;
-    let permissions = Permission::ALL.iter().filter(may);
-    let record = ApiKeyRecord {
-        id: Uuid::from_u128(KEY),
-        name: "demo".to_owned(),
-        permissions: permissions.map(ToString::to_string).collect(),
-        client_id: Some(client_id()?),
-        program_id: Some(program_id()?),
-        seller_id: None,
-        created_at: now,
-        expires_at: None,
-        revoked_at: None,
-    };
-    store.put_api_key(&ApiKeyHash::of(&key), &record).await?;
-    Ok(key)
+    let hash = ApiKeyHash::of(&key);
+    match store.create_api_key(&hash, &wanted.record(now)).await {
+        Ok(()) | Err(StoreError::Conflict { .. }) => Ok(key),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes every seller that a file names known in the demo's program, so that a file of one's own
@@ -205,8 +152,8 @@ pub async fn api_key(
 pub async fn register_sellers_of(
     store: &Store,
     path: &Path,
+    clock: &Clock,
     random: &Random,
-    now: DateTime<Utc>,
 ) -> Result<(), DemoError> {
     let failed = |source| DemoError::File {
         path: path.display().to_string(),
@@ -238,34 +185,32 @@ pub async fn register_sellers_of(
         }
     }
     let (client_id, program_id) = (client_id()?, program_id()?);
+    let changes = ReferenceChanges {
+        store: store.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+    };
     for (id, alternate_seller_id) in named {
-        let known = match (&id, &alternate_seller_id) {
-            (Some(id), _) => store.seller(*id).await?,
-            (None, Some(alternate)) => store.seller_by_alternate_id(program_id, alternate).await?,
+        let seller = match (&id, &alternate_seller_id) {
+            (Some(id), _) => id.to_string(),
+            (None, Some(alternate)) => alternate.to_string(),
             (None, None) => continue,
         };
-        if known.is_none() {
-            let new: Result<SellerId, _> = random.uuid_v4().try_into();
-            let id = id.or(new.ok()).ok_or(DemoError::Invalid)?;
-            let name = format!(
-                "Seller {}",
-                alternate_seller_id
-                    .as_ref()
-                    .map_or_else(|| id.to_string(), ToString::to_string)
-            );
-            store
-                .put_seller(&Seller {
-                    id,
-                    client_id,
-                    program_id,
-                    alternate_seller_id,
-                    name,
-                    status: Some(SELLER_STATUS.to_owned()),
-                    processed_message_ts: None,
-                    created_at: now,
-                    updated_at: now,
-                })
-                .await?;
+        if let Some(alternate) = &alternate_seller_id {
+            let known = store.seller_by_alternate_id(program_id, alternate).await?;
+            if known.is_some() {
+                continue;
+            }
+        }
+        let body = Body::Seller(SellerBody {
+            alternate_seller_id,
+            name: format!("Seller {seller}"),
+        });
+        let place = Place::Program(client_id, program_id);
+        let id = id.map(Uuid::from);
+        match changes.create(place, id, &body).await {
+            Ok(_) | Err(ReferenceError::Exists | ReferenceError::AlternateIdTaken) => {}
+            Err(error) => return Err(DemoError::Seller { seller, error }),
         }
     }
     Ok(())

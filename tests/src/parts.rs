@@ -122,7 +122,7 @@ impl Parts {
         }
         let store = Store::new(clients.clone(), names.clone(), clock, random.clone());
         store.create_tables().await.unwrap();
-        demo::seed(&store, timeline.clock().now()).await.unwrap();
+        demo::seed(&store, timeline.clock(), &random).await.unwrap();
         Self {
             timeline,
             random,

@@ -49,7 +49,7 @@ async fn settle(
     let (clock, random) = (parts.clock.clone(), parts.random.clone());
     let store = Store::new(clients.clone(), names, clock, random);
     store.create_tables().await?;
-    demo::seed(&store, parts.clock.now()).await?;
+    demo::seed(&store, &parts.clock, &parts.random).await?;
     let count = settlement.details();
     let object = settlement.put(&store).await?;
     let failed = |error: weir_lambda::BuildError| anyhow::anyhow!(error);

@@ -183,12 +183,12 @@ async fn seed(
     outside: &Outside,
 ) -> Result<String, SystemError> {
     store.create_tables().await?;
-    let now = outside.clock.now();
-    demo::seed(store, now).await?;
+    let (clock, random) = (&outside.clock, &outside.random);
+    demo::seed(store, clock, random).await?;
     if let Some(path) = &options.register_sellers_of {
-        demo::register_sellers_of(store, path, &outside.random, now).await?;
+        demo::register_sellers_of(store, path, clock, random).await?;
     }
-    Ok(demo::api_key(store, &options.data, &outside.random, now).await?)
+    Ok(demo::api_key(store, &options.data, random, clock.now()).await?)
 }
 
 fn announce(
