@@ -12,17 +12,18 @@ use weir_runtime::CorrelationId;
 
 use crate::keys::arguments::Keys;
 use crate::messages::arguments::Messages;
+use crate::seed;
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    All is well, or still under way and not asked to wait
-  1    The file, a batch, a record or a detail is in error
+  1    The file, a batch, a record or a detail is in error, or a file to be loaded differs from what is kept
   2    Wrong usage, a missing setting, or a file that cannot be read
   3    The API or the tables could not be reached or refused the request
   4    The time given by --timeout ran out
   130  Interrupted, or answered with no";
 
-/// Settlement files: check them, submit them, follow what becomes of them; with the keys and the messages for it
+/// Settlement files: check them, submit them, follow what becomes of them; with keys, messages and reference data
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Status(Status),
     Keys(Keys),
     Messages(Messages),
+    Seed(seed::Arguments),
 }
 
 /// Check a settlement file on this machine, sending nothing

@@ -64,6 +64,9 @@ pub(crate) enum Failure {
     /// What is to be read is a pipe, a device or the like.
     #[error("cannot read {}: it is not a regular file", plain(&path.display().to_string()))]
     NotRegular { path: PathBuf },
+    /// The name of the file does not say how it is written.
+    #[error("cannot tell how {} is written", plain(&.0.display().to_string()))]
+    SeedFormat(PathBuf),
     /// The file has no name that could be sent.
     #[error("the file needs a name of at least one character, in UTF-8")]
     NameInvalid,
@@ -141,6 +144,7 @@ impl Failure {
             | Self::SettingInvalid { .. }
             | Self::Unreadable { .. }
             | Self::NotRegular { .. }
+            | Self::SeedFormat(_)
             | Self::NameInvalid
             | Self::TooLarge { .. }
             | Self::Settings(_)
@@ -165,6 +169,9 @@ impl Failure {
                 Some(format!("set {variable} or give {flag}"))
             }
             Self::NameInvalid => Some("give one with --name".to_owned()),
+            Self::SeedFormat(_) => Some(
+                "name it .yaml or .yml if it is YAML, .json if it is JSON".to_owned(),
+            ),
             Self::NotRegular { .. } => Some("save what it gives as a file first".to_owned()),
             Self::NothingVisible => Some(
                 "ask with a key that may see its batches: one of the program, or of the seller \

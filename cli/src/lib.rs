@@ -1,5 +1,6 @@
 //! The `weir` command: checks a settlement file on this machine, submits it, and follows what becomes
-//! of it; and looks after the keys of the API and the messages that bring reference data.
+//! of it; looks after the keys of the API and the messages that bring reference data, and loads it out
+//! of files.
 //!
 //! Everything that the command takes from outside (time, randomness, connections, settings, its input
 //! and its two outputs, whether they are terminals, the wish to stop) comes in as [`Outside`], so that
@@ -16,6 +17,7 @@ mod follow;
 mod keys;
 mod messages;
 mod progress;
+mod seed;
 mod status;
 mod submit;
 mod summary;
@@ -120,6 +122,7 @@ async fn dispatch(command: Command, outside: &mut Outside<'_>) -> Result<Report,
         Command::Status(arguments) => status(&arguments, outside).await,
         Command::Keys(arguments) => keys::run(&arguments, outside).await,
         Command::Messages(arguments) => messages::run(&arguments, outside).await,
+        Command::Seed(arguments) => seed::run(&arguments, outside).await,
     }
 }
 

@@ -14,6 +14,8 @@ use crate::text::{append, counted, cut, grouped, plain};
 
 /// Most batches that get a bar of their own.
 const BATCH_BARS_MAX: usize = 10;
+/// So many entries of a file take a while.
+const ENTRIES_MANY: usize = 500;
 /// Widest that a bar's name gets, in terminal columns.
 const NAME_WIDTH_MAX: usize = 28;
 
@@ -63,6 +65,19 @@ impl<'a> Progress<'a> {
             "{prefix} [{bar:30}] {bytes}/{total_bytes}",
             what,
             Some(bytes),
+        )
+    }
+
+    /// A bar over the entries of a file; whoever holds it moves it. Elsewhere a line, if they are many.
+    pub(crate) fn entries(&mut self, what: &str, entries: usize) -> ProgressBar {
+        if entries >= ENTRIES_MANY {
+            let all = counted(count(entries), "entry", "entries");
+            self.line(|| format!("{what} {all}"));
+        }
+        self.stage(
+            "{prefix} [{bar:30}] {pos}/{len}",
+            what,
+            Some(count(entries)),
         )
     }
 

@@ -9,7 +9,7 @@
 pub(crate) mod arguments;
 mod create;
 mod revoke;
-mod shown;
+pub(crate) mod shown;
 
 use weir_runtime::{AwsClients, AwsOptions, Clock, Random, Reader};
 use weir_store::{Names, Store};
@@ -34,7 +34,11 @@ pub(crate) async fn run(keys: &Keys, outside: &mut Outside<'_>) -> Result<Report
 }
 
 /// The tables, by the settings that the functions have. Nothing is sent yet.
-async fn open(mut settings: Reader, clock: &Clock, random: &Random) -> Result<Store, Failure> {
+pub(crate) async fn open(
+    mut settings: Reader,
+    clock: &Clock,
+    random: &Random,
+) -> Result<Store, Failure> {
     let aws = AwsOptions::read(&mut settings);
     let names = Names::read_tables(&mut settings);
     settings.finish().map_err(Failure::Settings)?;

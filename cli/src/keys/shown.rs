@@ -44,7 +44,7 @@ impl State {
 }
 
 /// A key as a JSON object; what it does not have is left out.
-pub(super) fn json(record: &ApiKeyRecord, now: DateTime<Utc>) -> Value {
+pub(crate) fn json(record: &ApiKeyRecord, now: DateTime<Utc>) -> Value {
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     let mut shown = json!({
         "id": record.id,
@@ -69,7 +69,7 @@ pub(super) fn json(record: &ApiKeyRecord, now: DateTime<Utc>) -> Value {
 }
 
 /// A JSON document as it is printed.
-pub(super) fn document(value: &Value) -> String {
+pub(crate) fn document(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
@@ -114,7 +114,7 @@ pub(super) fn expires(record: &ApiKeyRecord) -> String {
 }
 
 /// What a key is limited to: the narrowest of it, which the rest follows from.
-pub(super) fn scope(record: &ApiKeyRecord) -> String {
+pub(crate) fn scope(record: &ApiKeyRecord) -> String {
     if let Some(id) = record.seller_id {
         format!("seller {id}")
     } else if let Some(id) = record.program_id {

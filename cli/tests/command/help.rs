@@ -23,6 +23,7 @@ fn help_tells_what_can_be_done_and_what_the_exit_codes_mean() {
     insta::assert_snapshot!("weir_keys", help(&["keys", "--help"]));
     insta::assert_snapshot!("weir_keys_create", help(&["keys", "create", "--help"]));
     insta::assert_snapshot!("weir_messages", help(&["messages", "--help"]));
+    insta::assert_snapshot!("weir_seed", help(&["seed", "--help"]));
     assert_eq!(
         help(&["--version"]),
         concat!("weir ", env!("CARGO_PKG_VERSION"), "\n")

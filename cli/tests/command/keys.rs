@@ -25,7 +25,7 @@ const NOBODY: &str = "99999999-0000-4000-8000-000000000009";
 const FILE: &str = "/v1/files/8a0b7c6d-0000-8000-8000-000000000001";
 
 /// A running local system.
-struct Local {
+pub(crate) struct Local {
     system: Option<System>,
     runtime: tokio::runtime::Runtime,
     settings: Vec<(String, String)>,
@@ -33,7 +33,7 @@ struct Local {
 }
 
 impl Local {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let options = SystemOptions {
@@ -56,13 +56,13 @@ impl Local {
     }
 
     /// The binary with the settings of the functions.
-    fn weir(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn weir(&self, arguments: &[&str]) -> Run {
         let mut command = command(arguments);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         run(command)
     }
 
-    fn keys(&self) -> Vec<Value> {
+    pub(crate) fn keys(&self) -> Vec<Value> {
         let ran = self.weir(&["keys", "list", "--json"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
         serde_json::from_str(&ran.stdout).unwrap()
@@ -104,7 +104,7 @@ impl Local {
     }
 
     /// What the API answers to a key that asks for a file which does not exist.
-    fn status(&self, key: &str) -> u16 {
+    pub(crate) fn status(&self, key: &str) -> u16 {
         let api = &self.system.as_ref().unwrap().ready().api;
         let mut stream = connect(api.trim_start_matches("http://"));
         let request = format!(

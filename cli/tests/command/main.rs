@@ -15,6 +15,7 @@ mod help;
 mod keys;
 mod messages;
 mod pace;
+mod seed;
 mod server;
 mod status;
 mod submit;
