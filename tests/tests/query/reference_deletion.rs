@@ -17,8 +17,9 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
+use weir_domain::{ClientId, ProgramId, ReportScope, ScheduleFrequency};
 use weir_settlement::reference::{Body, Place, ReferenceChanges, ReferenceError};
-use weir_store::{Deletion, Reference, ReferenceKind, Store, StoreError};
+use weir_store::{Deletion, Reference, ReferenceKind, ReportSchedule, Store, StoreError};
 use weir_tests::parts::{Network, Parts};
 
 /// Requests of a deletion that nothing disturbs: read, look, mark, look, write.
@@ -366,5 +367,55 @@ async fn an_outage_is_told_as_such_and_never_as_a_newer_change() {
             assert!(unavailable, "{at}: {error:?}");
         }
         assert!(there(&parts, &client).await);
+    }
+}
+
+#[tokio::test]
+async fn the_schedules_of_one_seller_are_looked_for_a_hundred_at_a_time() {
+    const SCHEDULES: u128 = 150;
+    let parts = parts().await;
+    let now = parts.timeline.now();
+    let client = new_client(&parts).await.id();
+    let client_id: ClientId = client.try_into().unwrap();
+    let program = child(&parts, client).await.unwrap().id();
+    let program_id: ProgramId = program.try_into().unwrap();
+    let changes = changes(&parts, parts.store.clone());
+    let place = Place::Program(client_id, program_id);
+    let seller = |name: &str| {
+        let body = json!({ "name": name }).to_string();
+        Body::parse(ReferenceKind::Seller, body.as_bytes(), &[]).unwrap()
+    };
+    let mut sellers = Vec::new();
+    for name in ["without", "with"] {
+        let made = changes.create(place, None, &seller(name)).await.unwrap();
+        sellers.push(made.id());
+    }
+    for number in 1..=SCHEDULES {
+        // The last one is of a seller.
+        let seller_id = (number == SCHEDULES).then(|| sellers[1].try_into().unwrap());
+        let schedule = ReportSchedule {
+            id: Uuid::from_u128(number << 64).try_into().unwrap(),
+            client_id,
+            program_id,
+            seller_id,
+            report_id: Uuid::from_u128(1).try_into().unwrap(),
+            report_scope: ReportScope::Client,
+            schedule_tz: "UTC".to_owned(),
+            schedule_frequency: ScheduleFrequency::Daily,
+            schedule_week_day: None,
+            recipient_emails: vec!["a@example.com".to_owned()],
+            last_scheduled_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        parts.store.put_report_schedule(&schedule).await.unwrap();
+    }
+    for (seller, is_used, requests_max) in [(sellers[1], true, 12), (sellers[0], false, 20)] {
+        let (stage, changes) = staged(&parts, Act::NotSent, usize::MAX).await;
+        let deleted = changes.delete(ReferenceKind::Seller, place, seller).await;
+        let in_use = ReferenceError::InUse(vec!["report schedules"]);
+        assert_eq!(deleted, if is_used { Err(in_use) } else { Ok(()) });
+        let sent = stage.shared.sent.load(Ordering::SeqCst);
+        assert!(sent <= requests_max, "{sent} requests");
     }
 }

@@ -6,7 +6,9 @@
 //! | a program | sellers, customers, report schedules, batches |
 //! | a seller | batches, report schedules |
 //!
-//! Asked of indexes, which may still name what has just been removed: whatever they name is read.
+//! Asked of indexes, which may still name what has just been removed: whatever they name is read, together.
+//! Of anything a few are enough, as most of them are there; the schedules of one seller are looked for among
+//! all of its program's.
 
 use uuid::Uuid;
 use weir_domain::SellerId;
@@ -15,8 +17,10 @@ use weir_store::{
     StoreError,
 };
 
-/// Keys that are looked up together.
-const PAGE: u32 = 100;
+/// Keys that are looked up together where any one is enough.
+const FEW: u32 = 10;
+/// Keys that are looked up together where one among many is looked for: what one request reads.
+const MANY: u32 = 100;
 
 /// Whether anything can hang on such a thing.
 pub(super) fn can_be(kind: ReferenceKind) -> bool {
@@ -77,26 +81,25 @@ async fn has(
         kind,
         parent: Some(parent),
     };
+    let page = if seller.is_some() { MANY } else { FEW };
     let mut range = CreatedRange::ALL;
     loop {
         let keys = store
-            .reference_keys(of, range, Direction::Forward, PAGE)
+            .reference_keys(of, range, Direction::Forward, page)
             .await?;
-        for key in &keys {
-            let kept = store.kept_reference(kind, key.id).await?;
-            let reference = kept.and_then(|kept| kept.reference);
-            let is_one = match (reference, seller) {
-                (Some(_), None) => true,
-                (Some(Reference::ReportSchedule(schedule)), Some(seller)) => {
-                    schedule.seller_id == Some(seller)
-                }
-                _ => false,
-            };
-            if is_one {
-                return Ok(true);
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.id).collect();
+        let found = store.references(kind, &ids).await?;
+        let is_one = |reference: &Reference| match (reference, seller) {
+            (_, None) => true,
+            (Reference::ReportSchedule(schedule), Some(seller)) => {
+                schedule.seller_id == Some(seller)
             }
+            _ => false,
+        };
+        if found.iter().any(is_one) {
+            return Ok(true);
         }
-        match following(&keys) {
+        match following(&keys, page) {
             Some(from) => range.from = from,
             None => return Ok(false),
         }
@@ -110,7 +113,7 @@ async fn has_batches(store: &Store, of: BatchesOf) -> Result<bool, StoreError> {
 }
 
 /// Where to go on after a full page.
-fn following(keys: &[CreatedId]) -> Option<CreatedId> {
-    let is_full = keys.len() >= usize::try_from(PAGE).unwrap_or_default();
+fn following(keys: &[CreatedId], page: u32) -> Option<CreatedId> {
+    let is_full = keys.len() >= usize::try_from(page).unwrap_or_default();
     keys.last().filter(|_| is_full).map(|last| last.next())
 }

@@ -187,6 +187,18 @@ impl Store {
             .await
     }
 
+    /// What there is of a kind with some ids, any number, each once and in any order. Strongly consistent.
+    pub async fn references(
+        &self,
+        kind: ReferenceKind,
+        ids: &[Uuid],
+    ) -> Result<Vec<Reference>, StoreError> {
+        let keys = keys_of(ids, |id| kind.key(id));
+        let items = self.items_by_key(&REFERENCE, READ, keys).await?;
+        let alive = items.iter().filter(|item| !is_tombstone(item));
+        alive.map(|item| Reference::of(kind, item)).collect()
+    }
+
     async fn resource<R: Resource>(&self, id: Uuid) -> Result<Option<R>, StoreError> {
         let item = self.get_reference(&R::KIND.key(id)).await?;
         let alive = item.filter(|item| !is_tombstone(item));

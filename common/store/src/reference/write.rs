@@ -34,7 +34,8 @@ use crate::item::{Item, Reader, Writer, number, text, time, uuid};
 use crate::tables::REFERENCE;
 use crate::{Store, StoreError};
 
-/// How long it is remembered that something was deleted: longer than any message is under way.
+/// How long it is remembered that something was deleted, from when that was written: longer than any
+/// message is under way.
 pub const TOMBSTONE_DAYS: i64 = 90;
 /// What a tombstone has, and nothing else: when it goes, in seconds since 1970.
 const EXPIRES_AT: &str = "expires_at";
@@ -191,7 +192,7 @@ impl Reference {
         }
     }
 
-    fn of(kind: ReferenceKind, item: &Item) -> Result<Self, StoreError> {
+    pub(super) fn of(kind: ReferenceKind, item: &Item) -> Result<Self, StoreError> {
         Ok(match kind {
             ReferenceKind::Client => Self::Client(resource_from_item(item)?),
             ReferenceKind::Program => Self::Program(resource_from_item(item)?),
@@ -249,7 +250,7 @@ fn incomplete(_: BuildError) -> StoreError {
 }
 
 impl ReferenceWrite {
-    fn item(&self) -> Item {
+    fn item(&self, now: DateTime<Utc>) -> Item {
         let revision = self.over.as_ref().map_or(0, |kept| kept.revision) + 1;
         if let Some(reference) = &self.after {
             let mut item = reference.to_item();
@@ -257,7 +258,7 @@ impl ReferenceWrite {
             item.insert(REVISION.to_owned(), number(revision));
             return item;
         }
-        let expires_at = self.changed_at + TimeDelta::days(TOMBSTONE_DAYS);
+        let expires_at = self.changed_at.max(now) + TimeDelta::days(TOMBSTONE_DAYS);
         Writer::default()
             .with("id", text(self.kind.key(self.id)))
             .with(CHANGED_US, micros(self.changed_at))
@@ -266,8 +267,9 @@ impl ReferenceWrite {
             .finish()
     }
 
-    fn put(&self, table: &str) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder().table_name(table).set_item(Some(self.item()));
+    fn put(&self, table: &str, now: DateTime<Utc>) -> Result<TransactWriteItem, StoreError> {
+        let item = self.item(now);
+        let put = Put::builder().table_name(table).set_item(Some(item));
         let put = match &self.over {
             None => put.condition_expression("attribute_not_exists(id)"),
             Some(kept) => {
@@ -398,7 +400,7 @@ impl Store {
     /// moment.
     pub async fn write_reference(&self, write: &ReferenceWrite) -> Result<Written, StoreError> {
         let table = self.names.table(&REFERENCE);
-        let mut actions = vec![write.put(&table)?];
+        let mut actions = vec![write.put(&table, self.clock.now())?];
         actions.extend(write.parent_check(&table)?);
         let [before, after] = write.ways();
         if let Some((program, alternate)) = before {
@@ -468,5 +470,28 @@ impl Store {
             .await?;
         let reference = kept.and_then(|kept| kept.reference);
         Ok(reference.as_ref().and_then(Reference::way) == Some(way))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tombstone_stays_for_its_days_from_when_it_is_written_however_old_the_deletion_is() {
+        let at = |days: i64| DateTime::UNIX_EPOCH + TimeDelta::days(days);
+        for (changed, now, expires) in [(100, 100, 190), (1, 100, 190), (101, 100, 191)] {
+            let write = ReferenceWrite {
+                kind: ReferenceKind::Client,
+                id: Uuid::from_u128(1),
+                over: None,
+                after: None,
+                changed_at: at(changed),
+                parent: Parent::Any,
+                marked_by: None,
+            };
+            let seconds = number(at(expires).timestamp());
+            assert_eq!(write.item(at(now))[EXPIRES_AT], seconds, "{changed} {now}");
+        }
     }
 }
