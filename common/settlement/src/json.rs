@@ -17,11 +17,19 @@ struct Once(Value);
 /// What is wrong, in words for the sender: not UTF-8, not JSON, not an object, or a repeated name.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "The body is not UTF-8.".to_owned())?;
-    match serde_json::from_str(text) {
-        Ok(Once(Value::Object(members))) => Ok(members),
+    match value(text) {
+        Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err("The body must be a JSON object.".to_owned()),
         Err(error) => Err(format!("The body is not valid JSON: {error}.")),
     }
+}
+
+/// Reads any value from a text that holds nothing else.
+///
+/// # Errors
+/// As [`serde_json::from_str`], and for a repeated name.
+pub(crate) fn value(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text).map(|Once(value)| value)
 }
 
 impl<'de> Deserialize<'de> for Once {

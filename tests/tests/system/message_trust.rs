@@ -1,16 +1,18 @@
 //! What senders say of their messages is believed as far as it can be checked, and whatever they send is
 //! kept and marked.
 
-use chrono::{DateTime, Utc};
-use serde_json::json;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use weir_domain::{MessageId, MessageStatus};
 use weir_runtime::Metrics;
 use weir_settlement::dead_letters::DeadLetters;
-use weir_settlement::messages::{Delivery, Synced};
-use weir_store::Message;
+use weir_settlement::messages::{Delivery, SyncError, Synced};
+use weir_store::{Message, TOMBSTONE_DAYS};
 use weir_tests::parts::Parts;
 
-use crate::messages::{body, delivery, found, kept, parts, received, synchronizer};
+use crate::messages::{body, delivery, found, id, kept, parts, received, synchronizer};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600 + seconds, 0).unwrap()
@@ -150,7 +152,7 @@ async fn a_group_that_is_too_long_fails_the_message_with_its_reason() {
         (129, Synced::Failed),
         (300_000, Synced::Failed),
     ] {
-        let mut told: serde_json::Value =
+        let mut told: Value =
             serde_json::from_str(&body("client", chars, "created", at(0), "C")).unwrap();
         told["group_id"] = json!("g".repeat(chars.try_into().unwrap()));
         let one = delivery(&format!("g-{chars}"), &told.to_string());
@@ -167,4 +169,111 @@ async fn a_group_that_is_too_long_fails_the_message_with_its_reason() {
             );
         }
     }
+}
+
+/// A message about something of one number that names the client and the program of others.
+fn of_others(kind: &str, client: u32, program: u32) -> String {
+    let told = body(kind, 1, "updated", at(5), "changed");
+    let mut told: Value = serde_json::from_str(&told).unwrap();
+    told["data"]["client_id"] = json!(id("client", client));
+    told["data"]["program_id"] = json!(id("program", program));
+    told.to_string()
+}
+
+#[tokio::test]
+async fn what_names_another_client_than_its_program_has_waits_and_fails_and_changes_nothing() {
+    let parts = parts().await;
+    let synchronizer = synchronizer(&parts, parts.store.clone());
+    let kinds = ["client", "program", "seller", "customer", "seller_contact"];
+    for number in [1, 2] {
+        for kind in kinds {
+            let told = body(kind, number, "created", at(0), "first");
+            let told = delivery(&format!("{kind}-{number}"), &told);
+            assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Applied);
+        }
+    }
+    let parent = [
+        ("seller", 2, 1, "/data/client_id: the program"),
+        ("customer", 2, 1, "/data/client_id: the program"),
+        ("seller_contact", 2, 1, "/data/client_id: the seller"),
+        ("seller_contact", 1, 2, "/data/program_id: the seller"),
+    ];
+    for (index, (kind, client, program, why)) in parent.into_iter().enumerate() {
+        let told = delivery(&format!("x-{index}"), &of_others(kind, client, program));
+        let waits = synchronizer.sync(&told).await;
+        assert!(matches!(waits, Err(SyncError::Waits(_))), "{waits:?}");
+        let told = received(told, 4);
+        assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Failed);
+        let message = kept(&parts.store, &told).await;
+        assert_eq!(message.status, MessageStatus::Failed);
+        let told = message.error_log.unwrap();
+        assert!(told.starts_with(why), "{told}");
+        let left = found(&parts.store, kind, 1).await;
+        assert_eq!(left, Some(("first".to_owned(), at(0))), "{kind}");
+    }
+    // Under what is known to be gone nobody can tell.
+    let gone = delivery("gone", &body("program", 1, "deleted", at(1), ""));
+    assert_eq!(synchronizer.sync(&gone).await.unwrap(), Synced::Applied);
+    let told = delivery("late", &of_others("customer", 2, 1));
+    assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Applied);
+}
+
+#[tokio::test]
+async fn what_was_told_long_ago_creates_nothing_that_may_have_been_deleted_since() {
+    const DAY: Duration = Duration::from_hours(24);
+    let parts = parts().await;
+    let synchronizer = synchronizer(&parts, parts.store.clone());
+    // Failed at first, as their client was not known.
+    let told = |number| {
+        received(
+            delivery(
+                &format!("p-{number}"),
+                &body("program", number, "created", at(0), "P"),
+            ),
+            4,
+        )
+    };
+    let replay = |number| {
+        let original = told(number);
+        replaying(
+            received(delivery("again", &original.body), 4),
+            original.to_message(at(0)).id,
+        )
+    };
+    for number in 1..=3 {
+        assert_eq!(
+            synchronizer.sync(&told(number)).await.unwrap(),
+            Synced::Failed
+        );
+    }
+    let created = parts.timeline.now();
+    for number in 1..=3 {
+        let told = body("client", number, "created", at(0), "C");
+        let told = delivery(&format!("c-{number}"), &told);
+        assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Applied);
+    }
+    // Known, it is changed however old the message is.
+    assert_eq!(
+        synchronizer.sync(&replay(3)).await.unwrap(),
+        Synced::Applied
+    );
+    parts.timeline.jump(DAY * 74);
+    assert_eq!(
+        synchronizer.sync(&replay(1)).await.unwrap(),
+        Synced::Applied
+    );
+    parts.timeline.jump(DAY * 2);
+    assert!(parts.timeline.now() - created < TimeDelta::days(TOMBSTONE_DAYS));
+    assert_eq!(synchronizer.sync(&replay(2)).await.unwrap(), Synced::Failed);
+    assert_eq!(found(&parts.store, "program", 2).await, None);
+    let why = kept(&parts.store, &told(2)).await.error_log.unwrap();
+    assert!(why.starts_with("it was kept at "), "{why}");
+    assert!(why.contains("more than 75 days ago"), "{why}");
+    assert_eq!(
+        synchronizer.sync(&replay(3)).await.unwrap(),
+        Synced::Unchanged
+    );
+    // Sent anew it is as good as any.
+    let anew = delivery("anew", &told(2).body);
+    assert_eq!(synchronizer.sync(&anew).await.unwrap(), Synced::Applied);
 }

@@ -13,7 +13,7 @@
 //! What stands after the semicolon may be missing, and is then removed. `created` and `updated` mean the
 //! same: that it is so now. For `deleted` the `id` is enough. A `group_id` beside `type` is kept with the
 //! message. Members besides these are ignored. Refused,
-//! with every violation at once: other types, a time that is none or lies more than five minutes
+//! with every violation at once: a name that comes twice, other types, a time that is none or lies more than five minutes
 //! ahead, which would keep out whatever truly comes later, and data that breaks the rules of the API's bodies.
 
 use std::str::FromStr;
@@ -27,6 +27,7 @@ use weir_store::{
 };
 
 use super::delivery::{GROUP_ID_CHARACTERS_MAX, is_group_id, text_of};
+use crate::json;
 use crate::reference::Body;
 use crate::schema::{BodyError, Violation};
 
@@ -61,8 +62,8 @@ pub(super) struct Told {
 pub(super) fn read(body: &str, now: DateTime<Utc>) -> Result<Told, Vec<String>> {
     let one = |problem: String| vec![problem];
     let text = text_of(body);
-    let value: Value = serde_json::from_str(&text)
-        .map_err(|error| one(format!("the message is not JSON: {error}")))?;
+    let value =
+        json::value(&text).map_err(|error| one(format!("the message is not JSON: {error}")))?;
     let Value::Object(members) = value else {
         return Err(one("the message must be an object".to_owned()));
     };

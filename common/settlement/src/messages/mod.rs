@@ -8,7 +8,9 @@
 //!   older than what is known, or as old, changes nothing and counts as processed.
 //! - What belongs to something that is not known yet, neither as it is nor as deleted, is handed back to
 //!   the queue, as what it waits for may be on its way; so is a seller whose alternate id another one
-//!   still has. After some receives it fails.
+//!   still has, and what names another client or program than what it belongs to has, as the change of
+//!   that may be on its way. After some receives it fails.
+//! - What was kept so long ago that a deletion since may be forgotten creates nothing anew: it fails.
 //! - A deletion takes effect even where something hangs on what is deleted. Upstream has decided it, and
 //!   a message that waits for others would make their order matter.
 //! - What cannot be understood fails at once with everything that is wrong with it, and never comes
@@ -18,15 +20,22 @@ mod delivery;
 mod event;
 mod replay;
 
+use chrono::{SecondsFormat, TimeDelta};
 use weir_domain::MessageStatus;
 use weir_runtime::{Clock, Metric, Metrics, Reader};
-use weir_store::{Changed, Message, MessageMark, Store, StoreError};
+use weir_store::{
+    Changed, Message, MessageMark, Reference, ReferenceChange, Store, StoreError, TOMBSTONE_DAYS,
+};
 
 pub use delivery::Delivery;
 pub(crate) use delivery::replayed;
 pub use replay::{ReplayError, replay};
 
 use event::Told;
+
+/// How long after it was kept a message may create something that is not known. A deletion that a queue gave
+/// before it, by as long as any queue holds a message, is remembered until then.
+const CREATES_DAYS_MAX: i64 = TOMBSTONE_DAYS - 15;
 
 /// When a message gives up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +101,11 @@ impl Synchronizer {
     pub async fn sync(&self, delivery: &Delivery) -> Result<Synced, SyncError> {
         let replayed = replayed(&self.store, delivery).await?;
         let is_replay = replayed.is_some();
-        let message = match replayed {
-            Some(message) => message,
-            None => {
-                let message = delivery.to_message(self.clock.now());
-                self.store.keep_message(&message).await?
-            }
+        let message = if let Some(message) = replayed {
+            message
+        } else {
+            let message = delivery.to_message(self.clock.now());
+            self.store.keep_message(&message).await?
         };
         if message.status == MessageStatus::Processed && !is_replay {
             return Ok(Synced::Unchanged);
@@ -106,6 +114,16 @@ impl Synchronizer {
             Ok(told) => told,
             Err(problems) => return self.fail(&message, problems.join("; ")).await,
         };
+        if self.is_too_old(&message, &told).await? {
+            let why = format!(
+                "it was kept at {}, more than {CREATES_DAYS_MAX} days ago, and what it tells of is not \
+                 known: it may have been deleted since. Have it sent anew if it is to be",
+                message
+                    .created_at
+                    .to_rfc3339_opts(SecondsFormat::Secs, true)
+            );
+            return self.fail(&message, why).await;
+        }
         let applied = match self.apply(&told).await? {
             Ok(applied) => applied,
             Err(why) if delivery.receive_count < self.options.receives_max => {
@@ -125,12 +143,31 @@ impl Synchronizer {
         Ok(applied)
     }
 
+    /// Whether it would create something of which nobody can know that it was not deleted since.
+    async fn is_too_old(&self, message: &Message, told: &Told) -> Result<bool, StoreError> {
+        let age = self.clock.now() - message.created_at;
+        let ReferenceChange::Put(reference) = &told.change else {
+            return Ok(false);
+        };
+        if age <= TimeDelta::days(CREATES_DAYS_MAX) {
+            return Ok(false);
+        }
+        let (kind, id) = (reference.kind(), reference.id());
+        Ok(!self.store.is_reference_known(kind, id).await?)
+    }
+
     /// Applies what a message tells; or says, in words, what it has to wait for.
     async fn apply(&self, told: &Told) -> Result<Result<Synced, String>, StoreError> {
-        if let Some((kind, id)) = told.parent
-            && self.store.kept_reference(kind, id).await?.is_none()
-        {
-            return Ok(Err(format!("there is no {kind} {id} yet")));
+        if let Some((kind, id)) = told.parent {
+            let Some(parent) = self.store.kept_reference(kind, id).await? else {
+                return Ok(Err(format!("there is no {kind} {id} yet")));
+            };
+            // What has been deleted no longer tells to whom it belonged.
+            if let (Some(parent), ReferenceChange::Put(child)) = (&parent.reference, &told.change)
+                && let Some(why) = stranger(child, parent)
+            {
+                return Ok(Err(why));
+            }
         }
         let changed = self.store.change_reference(&told.change, told.occurred_at);
         Ok(match changed.await? {
@@ -152,5 +189,32 @@ impl Synchronizer {
         self.store.mark_message(message.id, &mark).await?;
         self.metrics.count(Metric::MessagesFailed, 1);
         Ok(Synced::Failed)
+    }
+}
+
+/// Why something cannot belong to what it says, which belongs to others.
+fn stranger(child: &Reference, parent: &Reference) -> Option<String> {
+    let (client_id, program_id) = match child {
+        Reference::Seller(it) => (it.client_id, None),
+        Reference::Customer(it) => (it.client_id, None),
+        Reference::SellerContact(it) => (it.client_id, Some(it.program_id)),
+        Reference::Client(_) | Reference::Program(_) | Reference::ReportSchedule(_) => return None,
+    };
+    let (client_of, program_of) = match parent {
+        Reference::Program(it) => (it.client_id, None),
+        Reference::Seller(it) => (it.client_id, Some(it.program_id)),
+        _ => return None,
+    };
+    let (kind, id) = (parent.kind(), parent.id());
+    if client_id != client_of {
+        return Some(format!(
+            "/data/client_id: the {kind} {id} is of the client {client_of}"
+        ));
+    }
+    match (program_id, program_of) {
+        (Some(program_id), Some(program_of)) if program_id != program_of => Some(format!(
+            "/data/program_id: the {kind} {id} is of the program {program_of}"
+        )),
+        _ => None,
     }
 }

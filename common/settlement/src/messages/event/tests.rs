@@ -94,6 +94,14 @@ fn what_is_no_message_is_refused_in_words() {
         ("", "the message is not JSON"),
         ("seller.updated", "the message is not JSON"),
         ("[]", "the message must be an object"),
+        (
+            r#"{"type":"client.created","type":"client.deleted"}"#,
+            "the message is not JSON: the name \"type\" comes twice",
+        ),
+        (
+            r#"{"type":"client.deleted","data":{"id":1,"\u0069d":2}}"#,
+            "the message is not JSON: the name \"id\" comes twice",
+        ),
         ("{}", "/type: is required"),
         (r#"{"type":"seller.sold"}"#, "/type: must be one of client"),
         (
