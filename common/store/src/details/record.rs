@@ -324,7 +324,8 @@ impl Store {
                 let put = Put::builder()
                     .table_name(&table)
                     .set_item(Some(draft.to_item(&place, detail.line(), version)?))
-                    .condition_expression("attribute_not_exists(shard)")
+                    .condition_expression("attribute_not_exists(#shard)")
+                    .expression_attribute_names("#shard", "shard")
                     .build()
                     .map_err(incomplete)?;
                 drafts.push(TransactWriteItem::builder().put(put).build());
