@@ -54,7 +54,7 @@ pub enum MemberRule {
     Emails,
     /// A UUID with its hyphens.
     Id,
-    /// UUIDs with their hyphens, at least one.
+    /// UUIDs with their hyphens; none, too.
     Ids {
         /// Most.
         items_max: usize,
@@ -214,17 +214,18 @@ fn emails(place: &str, value: &Value) -> Result<Checked, Vec<Violation>> {
             .parse()
             .map_err(|error: weir_domain::EmailError| error.to_string())
     };
-    items(place, value, usize::MAX, address).map(Checked::Emails)
+    items(place, value, 1, usize::MAX, address).map(Checked::Emails)
 }
 
 fn ids(place: &str, value: &Value, items_max: usize) -> Result<Checked, Vec<Violation>> {
-    items(place, value, items_max, id).map(Checked::Ids)
+    items(place, value, 0, items_max, id).map(Checked::Ids)
 }
 
-/// The items of an array of 1 to `items_max`, each read by itself.
+/// The items of an array of `items_min` to `items_max`, each read by itself.
 fn items<T>(
     place: &str,
     value: &Value,
+    items_min: usize,
     items_max: usize,
     read: impl Fn(&Value) -> Result<T, String>,
 ) -> Result<Vec<T>, Vec<Violation>> {
@@ -233,7 +234,9 @@ fn items<T>(
     let found = value.as_array();
     let found = found.ok_or_else(|| whole("must be an array".to_owned()))?;
     match found.len() {
-        0 => return Err(whole("must have at least 1 item".to_owned())),
+        count if count < items_min => {
+            return Err(whole(format!("must have at least {items_min} item")));
+        }
         count if count > items_max => {
             return Err(whole(format!(
                 "must have at most {items_max} items, has {count}"

@@ -8,17 +8,10 @@ const CONTRACT: &str = include_str!("../../contract/batch-docs.json");
 
 /// Operations of the contract that there are not yet. The list may only shrink: one that exists, or
 /// that the contract does not have, fails the test.
-const MISSING: [&str; 10] = [
+const MISSING: [&str; 3] = [
     "GET /v1/batchreports",
     "POST /v1/files",
-    "POST /v1/files/{file_id}/batches/{batch_id}/cancel",
-    "POST /v1/files/{file_id}/batches/{batch_id}/cancel-drafts",
-    "POST /v1/files/{file_id}/batches/{batch_id}/confirm-drafts",
-    "POST /v1/files/{file_id}/batches/{batch_id}/errors",
-    "POST /v1/files/{file_id}/batches/{batch_id}/retry",
     "PUT /v1/files/{file_id}",
-    "PUT /v1/files/{file_id}/batches/{batch_id}",
-    "PUT /v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}",
 ];
 
 /// Where a parameter is bound more tightly than in the contract: its name (or `*`), and the keyword.
@@ -192,6 +185,9 @@ fn every_operation_takes_and_answers_what_the_contract_says() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Members of bodies that are ours.
+const OURS: [&str; 1] = ["status"];
+
 /// The body, where it is JSON: every member with its rules, and no other one is required.
 fn body(operation: &Value, wanted: &Value, wrong: &mut Vec<String>) {
     let Some(wanted) = wanted.get("body").filter(|body| body.is_object()) else {
@@ -205,8 +201,9 @@ fn body(operation: &Value, wanted: &Value, wrong: &mut Vec<String>) {
             None => wrong.push(format!("the body has no {name}")),
         }
     }
-    if members.len() != there.len() {
-        wrong.push("the body has other members".to_owned());
+    let is_other = |name: &&String| !members.contains_key(name) && !OURS.contains(&name.as_str());
+    for name in there.keys().filter(is_other) {
+        wrong.push(format!("the body has {name}"));
     }
     let required = |value: &Value| -> BTreeSet<String> {
         let names = value["required"].as_array().into_iter().flatten();

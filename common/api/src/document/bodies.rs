@@ -64,7 +64,6 @@ fn schema_of(rule: MemberRule) -> Value {
         MemberRule::Ids { items_max } => json!({
             "type": "array",
             "items": { "type": "string", "format": "uuid" },
-            "minItems": 1,
             "maxItems": items_max,
         }),
     }
@@ -84,6 +83,6 @@ pub(super) fn words(rule: MemberRule) -> String {
         }
         MemberRule::Emails => "at least one e-mail address".to_owned(),
         MemberRule::Id => "a UUID".to_owned(),
-        MemberRule::Ids { items_max } => format!("1 to {items_max} UUIDs"),
+        MemberRule::Ids { items_max } => format!("at most {items_max} UUIDs"),
     }
 }

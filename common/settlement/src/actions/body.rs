@@ -19,7 +19,8 @@ pub static ACTION_BODY: BodySchema = BodySchema {
         MemberRule::Ids {
             items_max: NAMED_MAX,
         },
-        "The details that are meant; every one that the action is for, if it is not given",
+        "The details that are meant, which an empty list has none of; every one that the action is \
+             for, if it is not given",
     )],
 };
 
@@ -123,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_details_may_be_named_and_no_more_and_not_none() {
+    fn a_thousand_details_may_be_named_and_no_more() {
         let body = |count: usize| {
             let ids = vec![Uuid::from_u128(7).to_string(); count];
             serde_json::json!({ IDS: ids }).to_string()
         };
         for (count, is_good) in [
-            (0, false),
+            (0, true),
             (1, true),
             (999, true),
             (1_000, true),
@@ -137,6 +138,12 @@ mod tests {
         ] {
             assert_eq!(parsed(&body(count)).is_ok(), is_good, "{count}");
         }
+    }
+
+    #[test]
+    fn an_empty_list_names_no_detail_and_never_means_all() {
+        let none = format!(r#"{{"{IDS}":[]}}"#);
+        assert_eq!(parsed(&none), Ok(Meant::Named(Vec::new())));
     }
 
     #[test]
