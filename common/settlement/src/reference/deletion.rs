@@ -13,7 +13,10 @@
 //! and a tombstone that is late after that is refused. Every attempt marks anew, so one that was written for
 //! an earlier attempt is refused as well.
 //!
-//! Batches ask nothing of their seller when they come; see [`crate::upload`].
+//! Batches ask nothing of their seller when they come: a file that was found sound is split whole, even if
+//! its seller is deleted meanwhile, so that no payment is lost by a deletion. Such a batch keeps the id of a
+//! seller that is gone. See [`crate::upload`]. Nor does what messages bring: upstream decides, and what it
+//! says belongs to something deleted is taken.
 
 use std::time::Duration;
 

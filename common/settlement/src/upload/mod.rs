@@ -13,6 +13,9 @@
 //! - From splitting to enqueuing is one conditional write. After it nothing of the file is written
 //!   again, so no detail that is being processed can be reset.
 //! - When time runs short, the lease is given back and a continuation is put on the queue.
+//! - Sellers are looked for while the file is checked. One that is deleted afterwards changes nothing: a
+//!   file that was found sound is split whole and settled, and its batches keep the id of a seller that is
+//!   gone. What is to be paid is not lost by a deletion, and no file is ever taken in part.
 
 mod check;
 mod enqueue;
