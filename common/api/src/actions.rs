@@ -21,7 +21,7 @@ use crate::auth::permission::BatchesWrite;
 use crate::gateway::AnswerWithin;
 use crate::path::PathIds;
 use crate::resources::{answered, existing};
-use crate::{Api, ApiError, ValidationError, body};
+use crate::{Api, ApiError, IdempotentRun, ValidationError, body};
 
 /// The largest body: a thousand ids, with room.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -164,11 +164,12 @@ impl Api {
 /// Who asks, as history shows it.
 pub(crate) fn asked(allowed: &Allowed<BatchesWrite>, request: &Request) -> Asked {
     let correlation_id = request.extensions().get::<CorrelationId>();
+    let run = request.extensions().get::<IdempotentRun>();
     Asked {
         actor: format!("{} ({})", allowed.who.name, allowed.who.id),
         correlation_id: correlation_id.map_or_else(String::new, |id| id.as_str().to_owned()),
-        id: None,
-        since: None,
+        id: run.map(|run| run.seed),
+        since: run.filter(|run| run.is_rerun).map(|run| run.first_at),
     }
 }
 
