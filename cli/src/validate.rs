@@ -3,7 +3,6 @@
 //! The file is read as a stream, so its size does not matter. What the service knows and a file does
 //! not say (whose sellers exist, which batch numbers are taken) is not checked.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
@@ -11,8 +10,8 @@ use std::path::Path;
 use serde::Serialize;
 use weir_domain::Currency;
 use weir_servicegate::{
-    BatchReport, CheckReport, Options, ProblemReport, SellerReference, Stated, Total, TotalCheck,
-    check,
+    Amounts, BatchReport, CheckReport, Options, ProblemReport, SellerReference, Stated, Total,
+    TotalCheck, Totals, check,
 };
 
 use crate::Report;
@@ -67,24 +66,6 @@ struct Note {
     byte_offset: u64,
     path: String,
     message: &'static str,
-}
-
-/// The counts of everything that was read.
-#[derive(Default, Serialize)]
-struct Totals {
-    batches: u64,
-    charges: u64,
-    refunds: u64,
-    records_in_error: u64,
-    /// Sums in major units, of the batches whose amounts can be read and share a currency.
-    amounts: Vec<Amounts>,
-}
-
-#[derive(Serialize)]
-struct Amounts {
-    currency: &'static str,
-    charge_total: String,
-    refund_total: String,
 }
 
 /// Checks the file and reports.
@@ -258,10 +239,10 @@ impl Findings {
             currency,
             charge_total,
             refund_total,
-        } in amounts
+        } in amounts.in_major()
         {
-            let charged = grouped_decimal(charge_total);
-            let refunded = grouped_decimal(refund_total);
+            let charged = grouped_decimal(&charge_total);
+            let refunded = grouped_decimal(&refund_total);
             append(
                 &mut text,
                 format_args!("{currency}: charges {charged}, refunds {refunded}\n"),
@@ -287,36 +268,10 @@ impl Findings {
 
 fn totals(batches: &[BatchReport]) -> Totals {
     let mut totals = Totals::default();
-    let mut sums: BTreeMap<&'static str, (Currency, i128, i128)> = BTreeMap::new();
-    for BatchReport { summary, .. } in batches {
-        totals.batches += 1;
-        totals.charges += u64::from(summary.charges);
-        totals.refunds += u64::from(summary.refunds);
-        totals.records_in_error += u64::from(summary.errors);
-        let Some(currency) = summary.currency else {
-            continue;
-        };
-        let (_, charged, refunded) = sums.entry(currency.code()).or_insert((currency, 0, 0));
-        // Ten thousand batches of a million amounts of 50 bits stay below 84 bits.
-        *charged += summary.charge_total.map_or(0, Total::minor);
-        *refunded += summary.refund_total.map_or(0, Total::minor);
+    for batch in batches {
+        totals.add(&batch.summary);
     }
-    totals.amounts = sums
-        .into_iter()
-        .filter_map(|(code, (currency, charged, refunded))| {
-            Some(Amounts {
-                currency: code,
-                charge_total: in_major(charged, currency)?,
-                refund_total: in_major(refunded, currency)?,
-            })
-        })
-        .collect();
     totals
-}
-
-fn in_major(minor: i128, currency: Currency) -> Option<String> {
-    let total = Total::try_from(minor.to_string()).ok()?;
-    Some(total.in_major(currency))
 }
 
 /// The control totals of a batch that could not be compared.

@@ -177,6 +177,11 @@ impl Parts {
         self.store.put_upload(&key, bytes.into()).await.unwrap()
     }
 
+    /// How many objects there are.
+    pub fn object_count(&self) -> usize {
+        self.s3.objects(BUCKET).len()
+    }
+
     /// The event that S3 sends for the object that was put longest ago of those not yet asked for.
     pub async fn next_event(&mut self) -> Value {
         s3_event(&self.created.recv().await.unwrap())

@@ -13,8 +13,9 @@ use weir_domain::{
 };
 use weir_runtime::Random;
 use weir_store::{
-    Batch, Call, Client, CounterChange, Customer, Detail, Event, File, Message, Outcome, Payload,
-    Program, PutBuffer, ReportSchedule, Seller, SellerContact, Stage, Store, shard_count_for,
+    Batch, Call, Client, CounterChange, Customer, Detail, Event, File, FileContent, Message,
+    Outcome, Payload, Program, PutBuffer, ReportSchedule, Seller, SellerContact, Stage, Store,
+    shard_count_for,
 };
 
 /// What there is, by what callers can be narrowed to.
@@ -296,7 +297,7 @@ impl World {
         let file = File {
             id: FileId::of_object(&object),
             version: 1,
-            object,
+            content: FileContent::Object(object),
             name: format!("{}-{number}.xml", dice.name()),
             client_id: owner.map(|(_, client)| client),
             program_id: owner.map(|(program, _)| program),

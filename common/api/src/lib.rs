@@ -20,6 +20,7 @@ mod list;
 mod mending;
 mod operations;
 mod path;
+mod problems;
 mod references;
 mod resources;
 mod settlements;
@@ -48,6 +49,7 @@ use gateway::AnswerWithin;
 pub use gateway::Gateway;
 pub use idempotency::IdempotentRun;
 pub use operations::{Answers, Operation, Takes, operations};
+pub use problems::{PROBLEM, PROBLEMS_PAGE_SIZE, PROBLEMS_PAGE_SIZE_MAX};
 pub use references::REFERENCE_BYTES_MAX;
 pub use settlements::BODY_BYTES_MAX;
 

@@ -189,13 +189,18 @@ fn next_link<R>(uri: &Uri, query: &Query, answer: &Answer<R>) -> Option<HeaderVa
         (None, Start::Page(number)) => format!("page_number={}", number.checked_add(1)?),
         (None, Start::After(_)) => return None,
     };
+    link_to(uri, &next)
+}
+
+/// A link to the same question with another page of it.
+pub(crate) fn link_to(uri: &Uri, next: &str) -> Option<HeaderValue> {
     let is_kept = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
         let name = percent_decode_str(name).decode_utf8_lossy();
         !pair.is_empty() && name != "cursor" && name != "page_number"
     };
     let kept = uri.query().unwrap_or_default().split('&').filter(is_kept);
-    let pairs: Vec<&str> = kept.chain([next.as_str()]).collect();
+    let pairs: Vec<&str> = kept.chain([next]).collect();
     // A header holds ASCII alone, whatever stood in the request.
     let query: String = pairs
         .join("&")

@@ -245,6 +245,10 @@ impl Total {
         self.0
     }
 
+    pub(crate) fn of_minor(minor: i128) -> Self {
+        Self(minor)
+    }
+
     /// With one amount more. Cannot overflow: a batch has at most a million amounts of 50 bits.
     #[must_use]
     pub fn plus(self, amount: Amount) -> Self {

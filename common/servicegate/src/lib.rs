@@ -40,6 +40,7 @@ mod row;
 mod state;
 mod structure;
 mod tags;
+mod totals;
 mod values;
 mod window;
 mod writer;
@@ -61,4 +62,5 @@ pub use problem::{FileProblem, FileRule, Position, ProblemReport, RecordProblem}
 pub use reader::{Once, ReadError, Reader, Source};
 pub use row::{CellProblem, Place, record_of, xml_of};
 pub use state::Checkpoint;
+pub use totals::{Amounts, Sums, Totals};
 pub use writer::{BatchOutline, BatchWriter, Writer};

@@ -40,6 +40,15 @@ impl Stage {
     }
 }
 
+/// What is known under a file's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileContent {
+    /// Nothing: the name was registered, and that is all.
+    Nothing,
+    /// The object that holds it.
+    Object(ObjectIdentity),
+}
+
 /// A settlement file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -47,8 +56,8 @@ pub struct File {
     pub id: FileId,
     /// Grows with every write.
     pub version: u64,
-    /// The object that holds it.
-    pub object: ObjectIdentity,
+    /// What is known under its name.
+    pub content: FileContent,
     /// What callers call it.
     pub name: String,
     /// The client it was uploaded for; missing when its key does not say.
@@ -88,6 +97,14 @@ pub struct File {
 }
 
 impl File {
+    /// The object that holds it, where there is one.
+    pub fn object(&self) -> Option<&ObjectIdentity> {
+        match &self.content {
+            FileContent::Object(object) => Some(object),
+            FileContent::Nothing => None,
+        }
+    }
+
     /// Whether an item is the very one that was written, times being kept to the millisecond.
     fn is_same_write(&self, written: &Self) -> bool {
         let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
@@ -100,7 +117,10 @@ impl File {
     }
 
     fn to_item(&self) -> Result<Item, StoreError> {
-        let open = matches!(self.status, FileStatus::Stored | FileStatus::Processing);
+        let object = self.object();
+        // Nothing waits for a name.
+        let open =
+            object.is_some() && matches!(self.status, FileStatus::Stored | FileStatus::Processing);
         let checkpoint = match &self.checkpoint {
             None => None,
             Some(text) => Some(
@@ -120,9 +140,9 @@ impl File {
                 "created_id",
                 text(CreatedId::new(self.created_at, self.id).to_string()),
             )
-            .with("bucket", text(&self.object.bucket))
-            .with("object_key", text(&self.object.key))
-            .with("etag", text(&self.object.etag))
+            .with_some("bucket", object.map(|object| text(&object.bucket)))
+            .with_some("object_key", object.map(|object| text(&object.key)))
+            .with_some("etag", object.map(|object| text(&object.etag)))
             .with("name", text(&self.name))
             .with_some("client", self.client_id.map(|id| text(id.to_string())))
             .with_some("seller_id", self.seller_id.map(uuid))
@@ -162,10 +182,13 @@ impl File {
         Ok(Self {
             id: read.parsed("id")?,
             version: read.number("version")?,
-            object: ObjectIdentity {
-                bucket: read.text("bucket")?.to_owned(),
-                key: read.text("object_key")?.to_owned(),
-                etag: read.text("etag")?.to_owned(),
+            content: match read.opt_text("etag")? {
+                None => FileContent::Nothing,
+                Some(etag) => FileContent::Object(ObjectIdentity {
+                    bucket: read.text("bucket")?.to_owned(),
+                    key: read.text("object_key")?.to_owned(),
+                    etag: etag.to_owned(),
+                }),
             },
             name: read.text("name")?.to_owned(),
             client_id: read.opt_parsed("client")?,

@@ -45,7 +45,7 @@ pub use details::{
     Payload, SHARD_BLOCK_LINES, shard_count_for,
 };
 pub use error::StoreError;
-pub use files::{File, Stage};
+pub use files::{File, FileContent, Stage};
 pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::Side;
 pub use messages::{MESSAGES_PREFIX, Message, MessageMark};

@@ -11,6 +11,7 @@
 //! whoever follows one checks the detail. The last is the guard against settling a batch twice, and
 //! is claimed by a condition.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -29,6 +30,8 @@ use crate::{CreatedId, Detail, PutBuffer, Store, StoreError};
 /// Order numbers longer than this are hashed: a partition key holds at most 2 048 bytes, and an
 /// order number may have 3 296.
 const PLAIN_BYTES_MAX: usize = 256;
+/// The target of a batch number.
+const CLAIM: &str = "claim";
 /// Most charges that are looked at for a refund.
 const CHARGES_MAX: i32 = 20;
 
@@ -233,8 +236,8 @@ impl Store {
             .dynamodb()
             .put_item()
             .table_name(self.names.table(&LOOKUPS))
-            .item("key", text(format!("batch#{seller}#{number}")))
-            .item("target", text("claim"))
+            .item("key", text(claim_key(seller, number)))
+            .item("target", text(CLAIM))
             .item("batch", uuid(batch))
             .condition_expression("attribute_not_exists(#key) OR #batch = :batch")
             .expression_attribute_names("#key", "key")
@@ -265,6 +268,39 @@ impl Store {
             Err(error) => Err(sorted(OPERATION)(error)),
         }
     }
+}
+
+impl Store {
+    /// Which of some numbers of sellers' batches are taken, and by which batch. Strongly consistent.
+    pub async fn batches_numbered(
+        &self,
+        numbers: &[(SellerId, BatchNumber)],
+    ) -> Result<HashMap<(SellerId, BatchNumber), BatchId>, StoreError> {
+        let mut by_key: HashMap<String, &(SellerId, BatchNumber)> = HashMap::new();
+        for number in numbers {
+            by_key.insert(claim_key(number.0, &number.1), number);
+        }
+        let keys = by_key.keys().map(|key| {
+            Item::from([
+                ("key".to_owned(), text(key)),
+                ("target".to_owned(), text(CLAIM)),
+            ])
+        });
+        let keys = keys.collect();
+        let items = self.items_by_key(&LOOKUPS, "look up batch numbers", keys);
+        let mut taken = HashMap::new();
+        for item in items.await? {
+            let read = reader(&item);
+            if let Some(number) = by_key.get(read.text("key")?) {
+                taken.insert((*number).clone(), read.id("batch")?);
+            }
+        }
+        Ok(taken)
+    }
+}
+
+fn claim_key(seller: SellerId, number: &BatchNumber) -> String {
+    format!("batch#{seller}#{number}")
 }
 
 fn reader(item: &Item) -> Reader<'_> {

@@ -286,7 +286,10 @@ fn every_answer_has_its_fields_in_the_order_of_the_contract() {
     for operation in weir_api::operations() {
         let resource = operation.answers.resource();
         let name = format!("{} {}", operation.method, operation.path);
-        let Some(listed) = wanted[&name]["response"]["fields"].as_array() else {
+        let Some(listed) = wanted
+            .get(&name)
+            .and_then(|wanted| wanted["response"]["fields"].as_array())
+        else {
             continue;
         };
         let fields: Vec<&str> = resource.fields.iter().map(|field| field.name).collect();

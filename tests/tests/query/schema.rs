@@ -88,6 +88,7 @@ fn violations(schema: &'static Value, value: &Value, place: &str, wrong: &mut Ve
                 "array" => value.is_array(),
                 "string" => value.is_string(),
                 "integer" => value.is_i64(),
+                "boolean" => value.is_boolean(),
                 other => panic!("{other} is no type of an answer"),
             },
             "enum" => rule.as_array().unwrap().contains(value),
@@ -114,6 +115,11 @@ fn violations(schema: &'static Value, value: &Value, place: &str, wrong: &mut Ve
                 }
                 true
             }
+            "anyOf" => rule.as_array().unwrap().iter().any(|schema| {
+                let mut wrong = Vec::new();
+                violations(schema, value, place, &mut wrong);
+                wrong.is_empty()
+            }),
             "required" => {
                 let mut names = rule.as_array().unwrap().iter();
                 names.all(|name| value.get(name.as_str().unwrap()).is_some())

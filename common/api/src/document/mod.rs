@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use weir_query::{PAGE_SIZE, PAGE_SIZE_MAX, Resource};
 
 use crate::operations::{Answers, Operation, Takes, operations};
+use crate::problems::PROBLEMS_PAGE_SIZE_MAX;
 
 /// What everybody should know of the API, in Markdown.
 const ABOUT: &str = include_str!("about.md");
@@ -141,7 +142,8 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     match operation.takes {
         Takes::Fields(resource) => parameters.push(fields(resource)),
         Takes::Query(resource) => parameters.extend(query(resource)),
-        Takes::SettlementFile => parameters.extend(schemas::settlement_headers()),
+        Takes::SettlementFile => parameters.extend(schemas::settlement()),
+        Takes::Problems => parameters.extend(schemas::problems()),
         Takes::Lines => parameters.extend(schemas::lines()),
         Takes::Body(_) | Takes::ErrorsTable | Takes::Nothing => {}
     }
@@ -228,6 +230,29 @@ fn responses(operation: &Operation) -> Value {
             "headers": schemas::correlation_header(),
             "content": content(schemas::drafted()),
         }),
+        Answers::Problems(resource) => json!({
+            "description": "The page, in the order of the file. It may have fewer problems than were \
+                            asked for, or none, where much had to be read to find them: the last \
+                            page is the one without a Link.",
+            "headers": schemas::link_header(),
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "array",
+                        "items": schemas::reference(resource),
+                        "maxItems": PROBLEMS_PAGE_SIZE_MAX,
+                    },
+                },
+                "text/csv": { "schema": { "type": "string" } },
+            },
+        }),
+        Answers::One(resource) if matches!(operation.takes, Takes::SettlementFile) => json!({
+            "description": "The file; with validate_only, what an upload of it would come to.",
+            "headers": schemas::correlation_header(),
+            "content": content(json!({
+                "anyOf": [schemas::reference(resource), schemas::validation()],
+            })),
+        }),
         Answers::One(resource) => json!({
             "description": format!("The {}.", resource.name),
             "headers": schemas::correlation_header(),
@@ -255,7 +280,7 @@ fn responses(operation: &Operation) -> Value {
         (Takes::SettlementFile | Takes::Body(_) | Takes::ErrorsTable, _) => {
             statuses.extend(["409", "413", "415"]);
         }
-        (_, Answers::Nothing(_)) => statuses.push("409"),
+        (_, Answers::Nothing(_) | Answers::Problems(_)) => statuses.push("409"),
         _ => {}
     }
     if let Some(responses) = responses.as_object_mut() {

@@ -87,6 +87,7 @@ fn section(html: &mut String, operation: &Operation) {
         Answers::List(_) => "a list of",
         Answers::Csv(_) => "a table, as CSV, of",
         Answers::Drafted(_) => "how many drafts there are now of",
+        Answers::Problems(_) => "a list, as JSON or CSV, of",
         Answers::Nothing(_) => "nothing, and there is no more of",
     };
     let _ = write!(
@@ -110,10 +111,15 @@ fn section(html: &mut String, operation: &Operation) {
             "<p>Takes the table of errors, mended, as CSV of at most 4 MiB and 5 000 rows, or a form \
              with it.</p>",
         ),
+        Takes::Problems => html.push_str(
+            "<p>Takes <code>page_size</code>, <code>page_number</code>, <code>cursor</code> and \
+             <code>format</code>: <code>json</code> or <code>csv</code>.</p>",
+        ),
         Takes::Fields(_) => html.push_str("<p>Takes <code>fields</code>.</p>"),
         Takes::SettlementFile => html.push_str(
             "<p>Takes an XML file of at most 4 MiB, or a form with it, and \
-             <code>X-File-Name</code>.</p>",
+             <code>X-File-Name</code>. With <code>validate_only=true</code> it is judged and not \
+             kept.</p>",
         ),
         Takes::Body(schema) => members(html, schema),
         Takes::Nothing => {}

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 use weir_domain::LINE_MAX;
 use weir_query::{Kind, Operator, Parameter, Resource, Rule, VALUES_MAX};
-use weir_settlement::upload::FileName;
+use weir_settlement::upload::{FileName, PROBLEMS_LISTED_MAX};
 
 use crate::operations::operations;
+use crate::problems::{PROBLEM, PROBLEMS_PAGE_SIZE, PROBLEMS_PAGE_SIZE_MAX};
 
 /// A moment as answers show it and queries take it.
 const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$";
@@ -239,6 +240,19 @@ pub(super) fn correlation_header() -> Value {
     })
 }
 
+pub(super) fn link_header() -> Value {
+    json!({
+        "X-Correlation-Id": {
+            "description": "The request's correlation id: the caller's own, or a new one.",
+            "schema": { "type": "string" },
+        },
+        "Link": {
+            "description": "With rel=\"next\", where the next page is; absent on the last.",
+            "schema": { "type": "string" },
+        },
+    })
+}
+
 pub(super) fn list_headers() -> Value {
     json!({
         "X-Correlation-Id": {
@@ -271,7 +285,100 @@ pub(super) fn lines() -> [Value; 2] {
     ]
 }
 
-pub(super) fn settlement_headers() -> Vec<Value> {
+/// The pages of a file's problems.
+pub(super) fn problems() -> [Value; 4] {
+    let parameter = |name, words, schema: Value| json!({ "name": name, "in": "query", "description": words, "schema": schema });
+    [
+        parameter(
+            "page_size",
+            "Most problems of the page.",
+            json!({
+                "type": "integer", "minimum": 1, "maximum": PROBLEMS_PAGE_SIZE_MAX,
+                "default": PROBLEMS_PAGE_SIZE,
+            }),
+        ),
+        parameter(
+            "page_number",
+            "Which page; one beyond the last is empty. Not together with cursor. The file is read \
+             from its beginning for it: following the Link headers costs less.",
+            json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX, "default": 1 }),
+        ),
+        parameter(
+            "cursor",
+            "Where the page begins, as a Link header gave it.",
+            json!({ "type": "string" }),
+        ),
+        parameter(
+            "format",
+            "The form of the answer, whatever the Accept header says: CSV is also for whoever \
+             accepts text/csv.",
+            json!({ "type": "string", "enum": ["json", "csv"] }),
+        ),
+    ]
+}
+
+/// What an upload of a file would come to.
+pub(super) fn validation() -> Value {
+    let flag = |words: &str| json!({ "type": "boolean", "description": words });
+    let count = |words: &str| json!({ "type": "integer", "description": words });
+    let amounts = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["currency", "charge_total", "refund_total"],
+        "properties": {
+            "currency": { "type": "string", "description": "The currency." },
+            "charge_total": { "type": "string", "description": "In major units." },
+            "refund_total": { "type": "string", "description": "In major units." },
+        },
+    });
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": [
+            "sound", "valid", "batch_count", "detail_count", "totals", "problem_count", "problems",
+        ],
+        "properties": {
+            "sound": flag("Whether the file would be taken; some of it may be in error all the same."),
+            "valid": flag("Whether it would be taken, and nothing of it be in error."),
+            "batch_count": count("Batches, up to where the file could be read."),
+            "detail_count": count("Charges and refunds, likewise."),
+            "totals": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["batches", "charges", "refunds", "records_in_error", "amounts"],
+                "properties": {
+                    "batches": count("Batches."),
+                    "charges": count("Charges."),
+                    "refunds": count("Refunds."),
+                    "records_in_error": count("Charges and refunds that are in error."),
+                    "amounts": { "type": "array", "items": amounts },
+                },
+            },
+            "problem_count": count("How many problems there are."),
+            "problems": {
+                "type": "array",
+                "description": "The first of them, in the order of the file.",
+                "maxItems": PROBLEMS_LISTED_MAX,
+                "items": reference(&PROBLEM),
+            },
+        },
+    })
+}
+
+/// The parameters of an upload.
+pub(super) fn settlement() -> Vec<Value> {
+    let mut parameters = settlement_headers();
+    parameters.push(json!({
+        "name": "validate_only",
+        "in": "query",
+        "description": "Whether the file is only judged, as an upload of it would be, and nothing \
+                        kept.",
+        "schema": { "type": "boolean", "default": false },
+    }));
+    parameters
+}
+
+fn settlement_headers() -> Vec<Value> {
     let header = |name, words, max: usize| {
         json!({
             "name": name,
@@ -282,14 +389,12 @@ pub(super) fn settlement_headers() -> Vec<Value> {
     };
     // A character has up to four bytes, and an escape of a byte three characters.
     let encoded_chars_max = FileName::CHARACTERS_MAX * 4 * 3;
-    vec![
-        header(
-            "X-File-Name",
-            "What the file is called: 1 to 255 characters, percent-encoded in UTF-8. Without it, the \
+    vec![header(
+        "X-File-Name",
+        "What the file is called: 1 to 255 characters, percent-encoded in UTF-8. Without it, the \
              name that a form gives the file.",
-            encoded_chars_max,
-        ),
-    ]
+        encoded_chars_max,
+    )]
 }
 
 /// The table of errors as it comes back.

@@ -47,6 +47,8 @@ pub enum Takes {
     Lines,
     /// A table of errors, mended.
     ErrorsTable,
+    /// Pages of problems, and their form.
+    Problems,
     /// A body of JSON.
     Body(&'static BodySchema),
     /// Nothing.
@@ -64,6 +66,8 @@ pub enum Answers {
     Csv(&'static Resource),
     /// How many drafts of a resource were written.
     Drafted(&'static Resource),
+    /// A list of a resource, as JSON or as CSV.
+    Problems(&'static Resource),
     /// Nothing: the resource is gone.
     Nothing(&'static Resource),
 }
@@ -76,6 +80,7 @@ impl Answers {
             | Self::List(resource)
             | Self::Csv(resource)
             | Self::Drafted(resource)
+            | Self::Problems(resource)
             | Self::Nothing(resource) => resource,
         }
     }

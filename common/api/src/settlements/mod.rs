@@ -2,6 +2,8 @@
 //!
 //! Every run of a request with an `Idempotency-Key` puts the same object, so one that crashed leaves no
 //! second file behind.
+//!
+//! With `validate_only=true` the file is judged as an upload of it would be, and nothing is kept.
 
 mod sent;
 
@@ -10,6 +12,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
 use weir_query::{FILE, Field, FileRow, Scope, Shown};
 use weir_runtime::CorrelationId;
 use weir_settlement::upload::UploadScope;
@@ -17,7 +20,7 @@ use weir_store::File;
 
 use crate::auth::Allowed;
 use crate::auth::permission::SettlementsWrite;
-use crate::{Api, ApiError, IdempotentRun, body};
+use crate::{Api, ApiError, IdempotentRun, ValidationError};
 use sent::Sent;
 
 /// The largest body: what surely fits a Lambda's payload.
@@ -35,8 +38,12 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     let scope = upload_scope(&allowed.scope)?;
-    body::no_query(&uri).map_err(ApiError::InvalidParameter)?;
+    let is_kept = !validate_only(&uri).map_err(ApiError::InvalidParameter)?;
     let sent = Sent::read(&headers, body, Some(&scope)).await?;
+    if !is_kept {
+        let validation = api.uploader.validate(sent.bytes, scope).await?;
+        return Ok(Json(validation).into_response());
+    }
     let key = if let Some(Extension(run)) = run {
         // Each time it comes it may have another correlation id.
         scope.api_key(run.seed, None, sent.name.as_ref())
@@ -50,6 +57,38 @@ pub(crate) async fn create(
     let (caller_id, caller) = (allowed.who.id, allowed.who.name);
     tracing::info!(%caller_id, caller, file_id = %file.id, "a settlement file was sent");
     Ok(shown(file))
+}
+
+/// Whether the file is only to be judged.
+fn validate_only(uri: &Uri) -> Result<bool, Vec<ValidationError>> {
+    let mut said = None;
+    let mut wrong = Vec::new();
+    let query = uri.query().unwrap_or_default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let is_again = said.is_some();
+        let message = match (name.as_ref(), value) {
+            ("validate_only", _) if is_again => "must be given once",
+            ("validate_only", "true") => {
+                said = Some(true);
+                continue;
+            }
+            ("validate_only", "false") => {
+                said = Some(false);
+                continue;
+            }
+            ("validate_only", _) => "must be true or false",
+            _ => "is not a parameter of this operation; it takes validate_only",
+        };
+        let shown: String = name.chars().take(100).collect();
+        wrong.push(ValidationError::new(format!("/query/{shown}"), message));
+    }
+    if wrong.is_empty() {
+        Ok(said.unwrap_or(false))
+    } else {
+        Err(wrong)
+    }
 }
 
 /// A file as a question for it shows it.

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use weir_domain::ProgramId;
 use weir_servicegate::{Checkpoint as ReaderCheckpoint, FileProblem, Item, Limits, Options};
-use weir_store::{File, Stage, shard_count_for};
+use weir_store::{File, Stage, Store, StoreError, shard_count_for};
 
-use super::items::{NextError, ObjectItems};
+use super::items::{FileItems, NextError};
 use super::split::SplitState;
 use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, UploadScope, Uploader, split_time};
 use crate::TimeLimit;
@@ -55,8 +54,10 @@ impl Uploader {
         from: Option<CheckState>,
         limit: &TimeLimit,
     ) -> Result<StageEnd, UploadError> {
+        let object = file.object().cloned();
+        let object = object.ok_or(UploadError::Inconsistent(file.id))?;
         if from.is_none()
-            && let Some(why) = self.scope_problem(file).await?
+            && let Some(why) = unknown_program(&self.store, &object.key).await?
         {
             return Ok(StageEnd::Rejected(why));
         }
@@ -65,8 +66,7 @@ impl Uploader {
             limits: Limits::default(),
             keep_xml: false,
         };
-        let object = file.object.clone();
-        let mut items = ObjectItems::new(&self.store, &object, state.reader.take(), options);
+        let mut items = FileItems::new(&self.store, &object, state.reader.take(), options);
         loop {
             let item = match items.next().await {
                 Ok(item) => item,
@@ -107,22 +107,32 @@ impl Uploader {
             Checkpoint::Splitting(Box::new(split)),
         ))
     }
+}
 
-    /// Why the file's client and program are not known, if so.
-    async fn scope_problem(&self, file: &File) -> Result<Option<String>, UploadError> {
-        let scope = match UploadScope::of_key(&file.object.key) {
-            Ok(scope) => scope,
-            Err(error) => return Ok(Some(error.to_string())),
-        };
-        let unknown = |program: ProgramId| {
-            format!(
-                "the object's key names program {program} of client {}, which is not known: \
-                 upload the file under the ids of an existing one",
-                scope.client_id
-            )
-        };
-        let program = self.store.program(scope.program_id).await?;
-        let known = program.is_some_and(|program| program.client_id == scope.client_id);
-        Ok((!known).then(|| unknown(scope.program_id)))
+/// Why the client and the program that an object's key names are not known, if so.
+pub(super) async fn unknown_program(
+    store: &Store,
+    key: &str,
+) -> Result<Option<String>, StoreError> {
+    match UploadScope::of_key(key) {
+        Ok(scope) => unknown_scope(store, scope).await,
+        Err(error) => Ok(Some(error.to_string())),
     }
+}
+
+/// Why a client and a program are not known, if so.
+pub(super) async fn unknown_scope(
+    store: &Store,
+    scope: UploadScope,
+) -> Result<Option<String>, StoreError> {
+    let program = store.program(scope.program_id).await?;
+    let known = program.is_some_and(|program| program.client_id == scope.client_id);
+    let why = || {
+        format!(
+            "the object's key names program {} of client {}, which is not known: upload the file \
+             under the ids of an existing one",
+            scope.program_id, scope.client_id
+        )
+    };
+    Ok((!known).then(why))
 }

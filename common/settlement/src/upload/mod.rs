@@ -22,8 +22,11 @@ mod enqueue;
 mod items;
 mod key;
 mod name;
+mod problems;
 mod retake;
 mod split;
+mod taking;
+mod validate;
 
 use std::time::Duration;
 
@@ -33,11 +36,13 @@ use tracing::{Instrument, Span};
 use weir_domain::{FileEvent, FileId, FileStatus, ObjectIdentity};
 use weir_runtime::telemetry::span;
 use weir_runtime::{Clock, CorrelationId, Metric, Metrics};
-use weir_store::{File, Stage, Store, StoreError, UploadContinuation};
+use weir_store::{File, FileContent, Stage, Store, StoreError, UploadContinuation};
 
 use crate::TimeLimit;
 pub use key::{ObjectKeyError, UploadScope};
 pub use name::{FileName, FileNameError};
+pub use problems::{FileProblems, ProblemRow, ProblemsError, ProblemsPage, remedy};
+pub use validate::{PROBLEMS_LISTED_MAX, Validation};
 
 /// What must be left of the time for a stage to go on; enough to write what is under way.
 const TIME_KEPT: Duration = Duration::from_secs(3);
@@ -142,7 +147,7 @@ impl Uploader {
             client_id: scope.map(|scope| scope.client_id),
             program_id: scope.map(|scope| scope.program_id),
             seller_id: scope.and_then(|scope| scope.seller_id),
-            object: object.clone(),
+            content: FileContent::Object(object.clone()),
             correlation_id: correlation_id.as_str().to_owned(),
             status: FileStatus::Stored,
             stage: Stage::Checking,
@@ -177,7 +182,8 @@ impl Uploader {
     /// any order, come to the same end.
     pub async fn work(&self, id: FileId, limit: &TimeLimit) -> Result<Progress, UploadError> {
         let mut file = self.store.file(id).await?.ok_or(UploadError::NoFile(id))?;
-        if matches!(file.status, FileStatus::Processed | FileStatus::Error) {
+        let is_read = matches!(file.status, FileStatus::Processed | FileStatus::Error);
+        if is_read || file.object().is_none() {
             return Ok(Progress::Done);
         }
         let now = self.clock.now();
@@ -332,7 +338,7 @@ pub(crate) fn patience(file: &File) -> u32 {
 
 /// A file that was found under an object's id, if it is that object's.
 fn same_object(file: File, object: &ObjectIdentity) -> Result<File, UploadError> {
-    if file.object == *object {
+    if file.object() == Some(object) {
         if file.status == FileStatus::Error {
             tracing::warn!(file_id = %file.id, "an object that was refused has come again");
         }
@@ -341,7 +347,9 @@ fn same_object(file: File, object: &ObjectIdentity) -> Result<File, UploadError>
     Err(UploadError::SameId {
         id: file.id,
         key: object.key.clone(),
-        other: file.object.key,
+        other: file
+            .object()
+            .map_or_else(String::new, |other| other.key.clone()),
     })
 }
 

@@ -10,7 +10,7 @@ use weir_servicegate::{Item, Options};
 use weir_store::{Batch, BatchTask, File, UploadContinuation};
 
 use super::enqueue::EnqueueState;
-use super::items::{NextError, ObjectItems};
+use super::items::{FileItems, NextError};
 use super::split::{DETAILS_PER_CHECKPOINT, Split, SplitState};
 use super::{Progress, TIME_KEPT, UploadError, Uploader};
 use crate::TimeLimit;
@@ -67,7 +67,8 @@ impl Uploader {
         };
         let ordinal = note.id.ordinal();
         let reader = state.reader.take();
-        let mut items = ObjectItems::new(&self.store, &file.object, reader, Options::default());
+        let object = file.object().ok_or_else(inconsistent)?;
+        let mut items = FileItems::new(&self.store, object, reader, Options::default());
         let mut split = Split::new(self, file, state)?;
         loop {
             let item = match items.next().await {

@@ -18,8 +18,9 @@ use weir_servicegate::{
 use weir_store::{Batch, Detail, DetailPlace, File, Payload, PutBuffer, Seller, Stage};
 
 use super::enqueue::EnqueueState;
-use super::items::{NextError, ObjectItems};
-use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, Uploader};
+use super::items::{FileItems, NextError};
+use super::taking::{number_taken, seller_named, seller_unknown};
+use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, UploadScope, Uploader};
 use crate::TimeLimit;
 use crate::request::{request_of, state};
 
@@ -96,9 +97,10 @@ impl Uploader {
         mut state: SplitState,
         limit: &TimeLimit,
     ) -> Result<StageEnd, UploadError> {
-        let object = file.object.clone();
+        let object = file.object().cloned();
+        let object = object.ok_or(UploadError::Inconsistent(file.id))?;
         let reader = state.reader.take();
-        let mut items = ObjectItems::new(&self.store, &object, reader, Options::default());
+        let mut items = FileItems::new(&self.store, &object, reader, Options::default());
         let snapshot = file.clone();
         let mut split = Split::new(self, &snapshot, state)?;
         loop {
@@ -171,14 +173,8 @@ impl<'a> Split<'a> {
                 seller: None,
                 name: None,
                 why: format!(
-                    "the seller {} is not known in program {}{}: have it added, then set the \
-                     batch's status to Unprocessed",
-                    seller_words(&header.seller),
-                    self.program_id,
-                    match self.file.seller_id {
-                        Some(only) => format!(", or is not the one that uploads, {only}"),
-                        None => String::new(),
-                    }
+                    "{}: have it added, then set the batch's status to Unprocessed",
+                    seller_unknown(&header.seller, self.program_id, self.file.seller_id)
                 ),
             },
             Some(seller) => {
@@ -195,9 +191,9 @@ impl<'a> Split<'a> {
                         seller: Some(seller.id),
                         name: Some(seller.name),
                         why: format!(
-                            "the seller already has a batch {}: it is {other}; nothing of this one \
-                             is charged. If it is another batch, upload it under another number",
-                            header.number
+                            "{}; nothing of this one is charged. If it is another batch, upload it \
+                             under another number",
+                            number_taken(&header.number, other)
                         ),
                     },
                 }
@@ -219,18 +215,12 @@ impl<'a> Split<'a> {
         if let Some(seller) = self.sellers.get(named) {
             return Ok(seller.clone());
         }
-        let store = &self.uploader.store;
-        let seller = match named {
-            SellerReference::Id(id) => store.seller(*id).await?,
-            SellerReference::Alternate(id) => {
-                store.seller_by_alternate_id(self.program_id, id).await?
-            }
+        let scope = UploadScope {
+            client_id: self.client_id,
+            program_id: self.program_id,
+            seller_id: self.file.seller_id,
         };
-        let seller = seller.filter(|seller| {
-            seller.program_id == self.program_id
-                && seller.client_id == self.client_id
-                && self.file.seller_id.is_none_or(|only| only == seller.id)
-        });
+        let seller = seller_named(&self.uploader.store, named, scope).await?;
         self.sellers.insert(named.clone(), seller.clone());
         Ok(seller)
     }
@@ -305,13 +295,6 @@ impl<'a> Split<'a> {
             user_updated_by: None,
             task: None,
         })
-    }
-}
-
-fn seller_words(named: &SellerReference) -> String {
-    match named {
-        SellerReference::Id(id) => id.to_string(),
-        SellerReference::Alternate(id) => format!("\"{id}\""),
     }
 }
 

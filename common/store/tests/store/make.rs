@@ -8,8 +8,8 @@ use weir_domain::{
     WeekDay,
 };
 use weir_store::{
-    Batch, Client, Customer, Detail, File, Message, Program, ReportSchedule, Seller, SellerContact,
-    Stage,
+    Batch, Client, Customer, Detail, File, FileContent, Message, Program, ReportSchedule, Seller,
+    SellerContact, Stage,
 };
 
 /// An id of any kind that is a plain UUID.
@@ -35,7 +35,7 @@ pub(crate) fn file(number: u32) -> File {
     File {
         id: file_id(number),
         version: 1,
-        object: ObjectIdentity::new("b", format!("{number}.xml"), "e"),
+        content: FileContent::Object(ObjectIdentity::new("b", format!("{number}.xml"), "e")),
         name: format!("{number}.xml"),
         client_id: Some(id(1)),
         program_id: Some(id(1)),
