@@ -17,6 +17,8 @@ mod document;
 mod file_problems;
 mod laws;
 mod mending;
+mod mending_back;
+mod mending_limits;
 mod model;
 mod parameters;
 mod reference_changes;
