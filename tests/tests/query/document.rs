@@ -201,7 +201,7 @@ fn body(operation: &Value, wanted: &Value, wrong: &mut Vec<String>) {
             None => wrong.push(format!("the body has no {name}")),
         }
     }
-    let is_other = |name: &&String| !members.contains_key(name) && !OURS.contains(&name.as_str());
+    let is_other = |name: &&String| !members.contains_key(*name) && !OURS.contains(&name.as_str());
     for name in there.keys().filter(is_other) {
         wrong.push(format!("the body has {name}"));
     }
