@@ -202,7 +202,7 @@ fn api(parts: &Parts) -> Api {
     Api::new(parts.store.clone(), clock, Random::seeded(8), metrics)
 }
 
-async fn answered(router: Router, request: Request<Body>) -> Answered {
+pub(crate) async fn answered(router: Router, request: Request<Body>) -> Answered {
     let response = router.oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = to_bytes(response.into_body(), 64 << 20).await.unwrap();

@@ -15,6 +15,8 @@ mod cases;
 mod contract;
 mod document;
 mod file_problems;
+mod idempotency;
+mod idempotency_faults;
 mod laws;
 mod mending;
 mod mending_back;

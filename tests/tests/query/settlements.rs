@@ -100,11 +100,15 @@ fn a_file_comes_as_xml_or_as_the_one_file_of_a_form() {
         stored(&post("", &named, form.clone()))["name"],
         "header.xml"
     );
-    // The same file by either way under the same key is the same upload.
+    // A form is sent under another boundary each time, and is the same request.
     let again = ("Idempotency-Key", "as-form");
-    let first = post("", &[FORM, named[1], again], form);
-    let second = post("", &[XML, named[1], again], sound("AS-FORM"));
+    let first = post("", &[FORM, named[1], again], form.clone());
+    let kind = ("Content-Type", "multipart/form-data; boundary=abc");
+    let second = post("", &[kind, named[1], again], form.replace("xyz", "abc"));
     assert_eq!(stored(&first)["id"], stored(&second)["id"]);
+    assert!(second.headers.contains_key("idempotent-replayed"));
+    let other = post("", &[XML, named[1], again], sound("AS-FORM"));
+    is_error(&other, 409, "conflict");
 }
 
 #[test]
