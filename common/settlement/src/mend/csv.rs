@@ -13,9 +13,11 @@ const MARK: char = '\u{FEFF}';
 
 /// A row, and its number as a spreadsheet counts: from 1, those with nothing on them among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CsvRow {
-    pub(super) number: usize,
-    pub(super) cells: Vec<String>,
+pub struct CsvRow {
+    /// The number.
+    pub number: usize,
+    /// The cells, without the quotes around them.
+    pub cells: Vec<String>,
 }
 
 /// Why a text is no CSV.
@@ -48,7 +50,10 @@ pub enum CsvError {
 }
 
 /// The rows of a text; those with nothing in any cell are left out.
-pub(super) fn rows(bytes: &[u8]) -> Result<Vec<CsvRow>, CsvError> {
+///
+/// # Errors
+/// What has no one reading.
+pub fn rows(bytes: &[u8]) -> Result<Vec<CsvRow>, CsvError> {
     let text = std::str::from_utf8(bytes).map_err(|_| CsvError::Encoding)?;
     let text = text.strip_prefix(MARK).unwrap_or(text);
     let mut reader = Reader {

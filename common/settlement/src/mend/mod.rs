@@ -26,7 +26,7 @@ mod upload;
 mod write;
 
 pub use cell::{defused, fused};
-pub use csv::CsvError;
+pub use csv::{CsvError, CsvRow, rows as csv_rows};
 pub use download::{MendError, SheetLimits, errors_csv};
 pub use table::{PROBLEMS_MAX, TableProblem};
 pub use upload::{DraftWanted, Mended, TableError, TableLimits, mended};
