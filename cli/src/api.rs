@@ -5,6 +5,7 @@
 //! documented resource is an error, fields beyond it are ignored, and `null` means the same as a
 //! field that is not there.
 
+mod acting;
 mod error;
 mod resource;
 
@@ -22,6 +23,7 @@ use weir_runtime::{CorrelationId, Http, HttpRequest, HttpResponse, StreamBody, U
 use crate::failure::Failure;
 use crate::text::append;
 
+pub(crate) use acting::{NamedDetail, Part, Standing, Taken};
 pub(crate) use error::ApiError;
 pub(crate) use resource::{Batch, Detail, File};
 
@@ -180,14 +182,26 @@ impl Api {
         asked: Asked,
         response: Result<HttpResponse, weir_runtime::HttpError>,
     ) -> Result<T, ApiError> {
+        let response = self.answered(asked.clone(), response)?;
+        let correlation = self.correlation.clone();
+        serde_json::from_slice(&response.body)
+            .map_err(|error| ApiError::unexpected(asked, correlation, response.status, &error))
+    }
+
+    /// The answer, when it is a 2xx.
+    fn answered(
+        &self,
+        asked: Asked,
+        response: Result<HttpResponse, weir_runtime::HttpError>,
+    ) -> Result<HttpResponse, ApiError> {
         let correlation = self.correlation.clone();
         let response = response
             .map_err(|error| ApiError::unanswered(asked.clone(), correlation.clone(), error))?;
-        if !response.status.is_success() {
-            return Err(ApiError::refused(asked, correlation, &response));
+        if response.status.is_success() {
+            Ok(response)
+        } else {
+            Err(ApiError::refused(asked, correlation, &response))
         }
-        serde_json::from_slice(&response.body)
-            .map_err(|error| ApiError::unexpected(asked, correlation, response.status, &error))
     }
 }
 
@@ -198,7 +212,28 @@ pub(crate) struct Asked {
     url: String,
 }
 
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To see how something stands.
+    Look,
+    /// To hand a settlement file in.
+    Upload,
+    /// To change what is there.
+    Change,
+}
+
 impl Asked {
+    fn purpose(&self) -> Purpose {
+        if self.method == Method::GET {
+            Purpose::Look
+        } else if self.url.contains("/v1/settlements") {
+            Purpose::Upload
+        } else {
+            Purpose::Change
+        }
+    }
+
     fn of(request: &HttpRequest) -> Self {
         let mut url = request.url.clone();
         url.set_query(None);

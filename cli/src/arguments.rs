@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 use weir_runtime::CorrelationId;
 
+use crate::batches::arguments::{Cancel, Drafts, Errors, Retry};
 use crate::keys::arguments::Keys;
 use crate::messages::arguments::Messages;
 use crate::seed;
@@ -37,6 +38,10 @@ pub(crate) enum Command {
     Validate(Validate),
     Submit(Submit),
     Status(Status),
+    Cancel(Cancel),
+    Retry(Retry),
+    Errors(Errors),
+    Drafts(Drafts),
     Keys(Keys),
     Messages(Messages),
     Seed(seed::Arguments),

@@ -32,6 +32,9 @@ pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 /// payload.
 pub(crate) const UPLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Most ids that are shown in one sentence.
+const IDS_SHOWN_MAX: usize = 10;
+
 /// What a person does with a file that is too large to upload.
 pub(crate) const TOO_LARGE_REMEDY: &str = "put the file into the S3 bucket of the uploads instead, \
     under `<client id>/<program id>/<name>` or, for a key of one seller, \
@@ -40,6 +43,10 @@ pub(crate) const TOO_LARGE_REMEDY: &str = "put the file into the S3 bucket of th
 /// What a person does when it is not known whether an upload arrived.
 pub(crate) const SUBMIT_AGAIN: &str = "the file may have been received all the same; submit the \
     same file under the same name again: it is then the same upload, and nothing settles twice";
+
+/// What a person does when it is not known whether a change was made.
+pub(crate) const ASK_AGAIN: &str = "it may have been done all the same; give the same command again: \
+    what is done already is not done twice";
 
 /// Why a command came to no result.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +113,27 @@ pub(crate) enum Failure {
     /// A person said no.
     #[error("nothing was revoked")]
     NotConfirmed,
+    /// Nobody can be asked whether what is shown is meant, and nobody said that it is.
+    #[error("nobody can be asked whether that is meant: standard input is no terminal")]
+    Unasked,
+    /// A person said no to it.
+    #[error("nothing was changed")]
+    Declined,
+    /// Some of the named details are not of the batch.
+    #[error("{} of the details are not in the batch; nothing was changed", .0.len())]
+    NotInBatch(Vec<Uuid>),
+    /// What is sent back is no table of errors.
+    #[error("{}: {reason}", plain(&path.display().to_string()))]
+    NoTable { path: PathBuf, reason: String },
+    /// What would be written over.
+    #[error("{} is there already", plain(&.0.display().to_string()))]
+    Exists(PathBuf),
+    /// The table cannot be kept.
+    #[error("cannot write {}: {error}", plain(&path.display().to_string()))]
+    Unwritable { path: PathBuf, error: io::Error },
+    /// Ctrl-C while a change was asked for.
+    #[error("interrupted before the answer came")]
+    ChangeInterrupted,
     /// Ctrl-C while the file was on its way.
     #[error("interrupted before the upload was confirmed")]
     UploadInterrupted,
@@ -150,15 +178,23 @@ impl Failure {
             | Self::Settings(_)
             | Self::KeyScope(_)
             | Self::NobodyToAsk
+            | Self::Unasked
+            | Self::Exists(_)
+            | Self::Unwritable { .. }
             | Self::Output(_) => EXIT_USAGE,
-            Self::NothingVisible => EXIT_IN_ERROR,
+            Self::NothingVisible | Self::NoTable { .. } => EXIT_IN_ERROR,
             Self::NoClient(_)
             | Self::Api(_)
             | Self::Tables(_)
             | Self::NoSuchKey { .. }
+            | Self::NotInBatch(_)
             | Self::NotReplayed(_) => EXIT_API,
             Self::TimedOut { .. } => EXIT_TIMED_OUT,
-            Self::UploadInterrupted | Self::Interrupted | Self::NotConfirmed => EXIT_INTERRUPTED,
+            Self::UploadInterrupted
+            | Self::ChangeInterrupted
+            | Self::Interrupted
+            | Self::NotConfirmed
+            | Self::Declined => EXIT_INTERRUPTED,
         }
     }
 
@@ -195,9 +231,20 @@ impl Failure {
             Self::NotReplayed(_) => {
                 Some("find it under /v1/sqsmessages of the API".to_owned())
             }
-            Self::NobodyToAsk => Some("see that it is, and give --yes".to_owned()),
+            Self::NobodyToAsk | Self::Unasked => Some("see that it is, and give --yes".to_owned()),
+            Self::Exists(_) => Some("give another name: it may hold what somebody mended".to_owned()),
+            Self::ChangeInterrupted => Some(ASK_AGAIN.to_owned()),
+            Self::NotInBatch(ids) => {
+                let shown = ids.iter().take(IDS_SHOWN_MAX).map(Uuid::to_string);
+                let shown = shown.collect::<Vec<_>>().join(", ");
+                let more = if ids.len() > IDS_SHOWN_MAX { ", …" } else { "" };
+                Some(format!("check the ids: {shown}{more}"))
+            }
             Self::KeyScope(_)
             | Self::NotConfirmed
+            | Self::Declined
+            | Self::NoTable { .. }
+            | Self::Unwritable { .. }
             | Self::SettingInvalid { .. }
             | Self::Unreadable { .. }
             | Self::NoClient(_)

@@ -56,14 +56,16 @@ impl Seen {
 }
 
 /// Pauses that grow by half from [`PAUSE_MIN`] to [`PAUSE_MAX`].
-struct Pace(Duration);
+pub(crate) struct Pace(Duration);
 
 impl Pace {
-    fn start() -> Self {
+    /// From the shortest.
+    pub(crate) fn start() -> Self {
         Self(PAUSE_MIN)
     }
 
-    fn next(&mut self) -> Duration {
+    /// The next pause.
+    pub(crate) fn next(&mut self) -> Duration {
         let pause = self.0;
         self.0 = (pause * 3 / 2).min(PAUSE_MAX);
         pause
@@ -125,7 +127,7 @@ fn is_open(batches: &[Batch]) -> bool {
 }
 
 /// Asks again while the failure is one that passes, for [`PATIENCE`] at most.
-async fn patiently<T>(
+pub(crate) async fn patiently<T>(
     clock: &Clock,
     progress: &mut Progress<'_>,
     mut ask: impl AsyncFnMut() -> Result<T, ApiError>,

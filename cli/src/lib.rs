@@ -1,6 +1,6 @@
 //! The `weir` command: checks a settlement file on this machine, submits it, and follows what becomes
-//! of it; looks after the keys of the API and the messages that bring reference data, and loads it out
-//! of files.
+//! of it; cancels, retries and mends what it holds; looks after the keys of the API and the messages
+//! that bring reference data, and loads it out of files.
 //!
 //! Everything that the command takes from outside (time, randomness, connections, settings, its input
 //! and its two outputs, whether they are terminals, the wish to stop) comes in as [`Outside`], so that
@@ -12,6 +12,7 @@
 
 mod api;
 mod arguments;
+mod batches;
 mod failure;
 mod follow;
 mod keys;
@@ -120,6 +121,10 @@ async fn dispatch(command: Command, outside: &mut Outside<'_>) -> Result<Report,
         Command::Validate(arguments) => validate(&arguments, outside),
         Command::Submit(arguments) => submit(&arguments, outside).await,
         Command::Status(arguments) => status(&arguments, outside).await,
+        Command::Cancel(arguments) => batches::cancel(&arguments, outside).await,
+        Command::Retry(arguments) => batches::retry(&arguments, outside).await,
+        Command::Errors(arguments) => batches::errors(&arguments, outside).await,
+        Command::Drafts(arguments) => batches::drafts(&arguments, outside).await,
         Command::Keys(arguments) => keys::run(&arguments, outside).await,
         Command::Messages(arguments) => messages::run(&arguments, outside).await,
         Command::Seed(arguments) => seed::run(&arguments, outside).await,

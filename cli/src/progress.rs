@@ -37,6 +37,7 @@ pub(crate) struct Progress<'a> {
     by_batch: BTreeMap<Uuid, ProgressBar>,
     status: Option<FileStatus>,
     batches_done: Option<usize>,
+    left: Option<u64>,
     is_unanswered: bool,
 }
 
@@ -55,6 +56,7 @@ impl<'a> Progress<'a> {
             by_batch: BTreeMap::new(),
             status: None,
             batches_done: None,
+            left: None,
             is_unanswered: false,
         }
     }
@@ -79,6 +81,23 @@ impl<'a> Progress<'a> {
             what,
             Some(count(entries)),
         )
+    }
+
+    /// How much is left of something that goes on, of all that there was.
+    pub(crate) fn task(&mut self, what: &str, left: u64, all: u64) {
+        if self.left.replace(left) == Some(left) {
+            self.tick();
+            return;
+        }
+        let left = left.min(all);
+        self.line(|| format!("{what}: {} of {} left", grouped(left), grouped(all)));
+        let is_new = self.stage.as_ref().is_none_or(|bar| bar.prefix() != what);
+        if is_new {
+            self.stage("{prefix} [{bar:30}] {pos}/{len} {msg}", what, Some(all));
+        }
+        if let Some(bar) = &self.stage {
+            bar.set_position(all.saturating_sub(left));
+        }
     }
 
     /// Where the file stands.

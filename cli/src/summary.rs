@@ -139,7 +139,8 @@ fn heading(file: &File, paint: Paint) -> String {
     text
 }
 
-fn table(batches: &[Batch], paint: Paint) -> String {
+/// Batches with their counters, [`ROWS_MAX`] of them at most.
+pub(crate) fn table(batches: &[Batch], paint: Paint) -> String {
     let mut columns = vec![("Batch", Align::Left), ("Seller", Align::Left)];
     for name in ["Details", "Unprocessed", "Processed", "Error", "Cancelled"] {
         columns.push((name, Align::Right));

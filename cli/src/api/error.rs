@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::RETRY_AFTER;
-use http::{Method, StatusCode};
 use serde::Deserialize;
 use weir_runtime::{CorrelationId, HttpError, HttpResponse};
 
-use super::Asked;
-use crate::failure::{SUBMIT_AGAIN, TOO_LARGE_REMEDY};
+use super::{Asked, Purpose};
+use crate::failure::{ASK_AGAIN, SUBMIT_AGAIN, TOO_LARGE_REMEDY};
 use crate::text::{cut, plain};
 
 /// How much is shown of a body that is not in the API's own form, in terminal columns.
@@ -110,6 +110,52 @@ impl ApiError {
         &self.correlation
     }
 
+    /// The status of the answer, when there is one and it refuses.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match &self.cause {
+            Cause::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether something else is going on that ends by itself.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(
+            &self.cause,
+            Cause::Refused { status, retry_after, .. }
+                if *status == StatusCode::CONFLICT && retry_after.is_some()
+        )
+    }
+
+    /// What is wrong with a body, by place, when that is what was refused.
+    pub(crate) fn faults(&self) -> Vec<(&str, &str)> {
+        self.parts_of("body_not_matching_json_schema").collect()
+    }
+
+    /// The last line up to which a table fits that was too large.
+    pub(super) fn fits_to(&self) -> Option<u32> {
+        let mut parts = self.parts_of("invalid_parameter");
+        parts.find_map(|(place, message)| {
+            let (_, rest) = message.split_once("to_line=")?;
+            let end = rest.find(|c: char| !c.is_ascii_digit());
+            let digits = rest.get(..end.unwrap_or(rest.len()))?;
+            let line = digits.parse().ok()?;
+            (place == "/query/to_line").then_some(line)
+        })
+    }
+
+    fn parts_of(&self, code: &str) -> impl Iterator<Item = (&str, &str)> {
+        let errors = match &self.cause {
+            Cause::Refused { errors, .. } => errors.as_slice(),
+            _ => &[],
+        };
+        let of_code = errors
+            .iter()
+            .filter(move |error| error.code.as_deref() == Some(code));
+        let parts = of_code.flat_map(|error| error.validation_errors.iter().flatten());
+        parts.filter_map(|part| Some((part.data_path.as_deref()?, part.message.as_deref()?)))
+    }
+
     /// How long to wait before asking again, when the failure is one that passes by itself.
     pub(crate) fn passes(&self) -> Option<Duration> {
         match &self.cause {
@@ -123,6 +169,7 @@ impl ApiError {
             } if status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS => {
                 Some(retry_after.unwrap_or_default())
             }
+            Cause::Refused { retry_after, .. } if self.is_busy() => *retry_after,
             _ => None,
         }
     }
@@ -154,14 +201,15 @@ impl ApiError {
 
     /// What to do about it, where there is something to do.
     pub(crate) fn help(&self) -> Option<String> {
-        let uploads = self.asked.method == Method::POST;
+        let purpose = self.asked.purpose();
         let help = match &self.cause {
             Cause::Unanswered(HttpError::Connect { .. }) => {
                 "is the server running, and is WEIR_API (or --api) its address? `make run` starts \
                  one on this machine"
             }
             Cause::Unanswered(HttpError::Invalid { .. }) => "check WEIR_API (or --api)",
-            Cause::Unanswered(_) if uploads => SUBMIT_AGAIN,
+            Cause::Unanswered(_) if purpose == Purpose::Upload => SUBMIT_AGAIN,
+            Cause::Unanswered(_) if purpose == Purpose::Change => ASK_AGAIN,
             Cause::Unanswered(_) => "try again",
             Cause::Unexpected { .. } => {
                 "is WEIR_API (or --api) the address of Weir, and this command of the same version?"
@@ -170,7 +218,7 @@ impl ApiError {
                 status,
                 retry_after,
                 ..
-            } => return refused_help(*status, *retry_after, uploads),
+            } => return refused_help(*status, *retry_after, purpose),
         };
         Some(help.to_owned())
     }
@@ -179,22 +227,28 @@ impl ApiError {
 fn refused_help(
     status: StatusCode,
     retry_after: Option<Duration>,
-    uploads: bool,
+    purpose: Purpose,
 ) -> Option<String> {
     let help = match status {
         StatusCode::UNAUTHORIZED => {
             "check the key in WEIR_API_KEY (or --api-key): it is sent as it is, without a word \
              before it"
         }
-        StatusCode::FORBIDDEN if uploads => "the key needs the permission settlements:write",
-        StatusCode::FORBIDDEN => "the key needs the permissions files:read and batches:read",
-        StatusCode::NOT_FOUND if uploads => {
+        StatusCode::FORBIDDEN => match purpose {
+            Purpose::Upload => "the key needs the permission settlements:write",
+            Purpose::Change => "the key needs the permission batches:write",
+            Purpose::Look => "the key needs the permissions files:read and batches:read",
+        },
+        StatusCode::NOT_FOUND if purpose == Purpose::Upload => {
             "check WEIR_API (or --api): it is the address without `/v1`"
         }
         StatusCode::NOT_FOUND => {
-            "check the id; a file outside of what the key may see is not found either"
+            "check the id; what is outside of what the key may see is not found either"
         }
-        StatusCode::PAYLOAD_TOO_LARGE => TOO_LARGE_REMEDY,
+        StatusCode::PAYLOAD_TOO_LARGE if purpose == Purpose::Upload => TOO_LARGE_REMEDY,
+        StatusCode::CONFLICT if retry_after.is_some() => {
+            "something else is being done to the batch: try again once it is done"
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             return Some(match retry_after {
                 Some(wait) => format!("try again in {} s", wait.as_secs()),

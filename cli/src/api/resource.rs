@@ -114,7 +114,8 @@ impl Detail {
     }
 }
 
-fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// A count; nothing is none.
+pub(super) fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 

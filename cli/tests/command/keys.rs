@@ -251,7 +251,7 @@ fn a_key_that_may_read_everything_may_change_nothing() {
 
     let demo = local.key("55555555-0000-4000-8000-000000000001");
     let may = demo["permissions"].as_array().unwrap();
-    assert_eq!((demo["name"].as_str(), may.len()), (Some("demo"), 6));
+    assert_eq!((demo["name"].as_str(), may.len()), (Some("demo"), 7));
 
     // Said, where a permission by itself is not enough.
     let sends = [
