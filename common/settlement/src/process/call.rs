@@ -53,8 +53,7 @@ impl Processor {
             let Ok(permit) = self.calls.acquire().await else {
                 break;
             };
-            let cancelling = group.watch.is_cancelling().await;
-            if cancelling.unwrap_or(true) {
+            if !group.watch.allows_call().await {
                 if calls.is_empty() {
                     return released(&leased, self.clock.now());
                 }

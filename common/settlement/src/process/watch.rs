@@ -1,17 +1,20 @@
 //! Whether a batch is being cancelled, asked for no longer than a second before each call.
 //!
 //! A cancel of a whole batch holds from a second after its answer, however many details are still to
-//! be turned: what was read earlier than that allows no call.
+//! be turned: what was read earlier than that allows no call. An answer counts from when it was asked
+//! for, so one that took longer than that to come allows none either.
 
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use weir_domain::{BatchAction, BatchId};
 use weir_runtime::Clock;
-use weir_store::{Batch, Store, StoreError};
+use weir_store::{Batch, Store};
 
 /// For how long an answer counts, from when it was asked for.
 const COUNTS_FOR: Duration = Duration::from_secs(1);
+/// How often it is asked before a call is put off.
+const ASKS_MAX: usize = 3;
 
 /// What is known of a batch, shared by all its calls.
 pub(super) struct CancelWatch {
@@ -33,16 +36,25 @@ impl CancelWatch {
         }
     }
 
-    /// Whether no call may be begun: the batch is being cancelled, or is gone.
-    pub(super) async fn is_cancelling(&self) -> Result<bool, StoreError> {
+    /// Whether a call may be begun now: not while the batch is being cancelled, nor when it is gone
+    /// or nobody can tell in time.
+    pub(super) async fn allows_call(&self) -> bool {
         // Held while asking: the others wait for the one answer.
         let mut last = self.last.lock().await;
-        let now = self.clock.monotonic();
-        if now.saturating_sub(last.0) >= COUNTS_FOR {
-            let batch = self.store.batch(self.batch).await?;
-            *last = (now, batch.as_ref().is_none_or(is_cancelling));
+        for _ in 0..=ASKS_MAX {
+            let now = self.clock.monotonic();
+            if now.saturating_sub(last.0) < COUNTS_FOR {
+                return !last.1;
+            }
+            match self.store.batch(self.batch).await {
+                Ok(batch) => *last = (now, batch.as_ref().is_none_or(is_cancelling)),
+                Err(error) => {
+                    tracing::warn!(batch_id = %self.batch, %error, "a call is put off");
+                    return false;
+                }
+            }
         }
-        Ok(last.1)
+        false
     }
 }
 
