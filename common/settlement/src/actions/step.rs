@@ -83,7 +83,13 @@ pub enum Refusal {
 /// What an action does to a detail. `reach` tells whether a person named it. Confirming a draft
 /// leaves what the draft's record states to [`super::confirm`].
 pub fn step(action: BatchAction, detail: &Detail, reach: Reach, now: DateTime<Utc>) -> Step {
-    if detail.events.saturating_add(EVENTS_KEPT) >= EVENT_NUMBER_MAX
+    // A cancel is the last thing that needs to be said of a detail: an open one is never so far gone
+    // that it would have to be sent instead.
+    let kept = match action {
+        BatchAction::Cancel => 0,
+        _ => EVENTS_KEPT,
+    };
+    if detail.events.saturating_add(kept) >= EVENT_NUMBER_MAX
         && detail.status != DetailStatus::Processed
     {
         return Step::Refused(Refusal::TooManyChanges);
