@@ -5,9 +5,10 @@
 //! place of the note, which ends the task that asked for it. Ids follow from the object, so a run that
 //! is begun again writes the same.
 
-use weir_domain::{BatchAction, BatchId};
+use chrono::{DateTime, Utc};
+use weir_domain::{BatchAction, BatchId, BatchStatus};
 use weir_servicegate::{Item, Options};
-use weir_store::{Batch, BatchTask, File, UploadContinuation};
+use weir_store::{Batch, BatchTask, File, StoreError, UploadContinuation};
 
 use super::enqueue::EnqueueState;
 use super::items::{FileItems, NextError};
@@ -25,9 +26,14 @@ impl Uploader {
             return Ok(Progress::Done);
         };
         let file = self.store.file(id.file()).await?.ok_or_else(missing)?;
-        let Some(batch) = self.taken_again(&file, &note, task, limit).await? else {
-            self.wake_retake(&note).await?;
-            return Ok(Progress::Continued);
+        let batch = match self.taken_again(&file, &note, task, limit).await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => {
+                self.wake_retake(&note).await?;
+                return Ok(Progress::Continued);
+            }
+            Err(error) if is_final(&error) => not_taken(&note, &error, self.clock.now()),
+            Err(error) => return Err(error),
         };
         let batch = Batch {
             user_updated_at: Some(task.at),
@@ -99,15 +105,37 @@ impl Uploader {
                 split.state.reader = None;
                 let now = self.clock.now();
                 let (id, checkpoint) = (note.id, Some(text.as_str()));
-                if late
-                    || !self
-                        .store
-                        .advance_task(id, task.id, 1, checkpoint, now)
-                        .await?
-                {
+                let is_noted = self
+                    .store
+                    .advance_task(id, task.id, 1, checkpoint, now)
+                    .await?;
+                if late || !is_noted {
                     return Ok(None);
                 }
             }
         }
+    }
+}
+
+/// Whether another try could not end otherwise: the file is gone, or is not what it was.
+fn is_final(error: &UploadError) -> bool {
+    match error {
+        UploadError::Store(error) => matches!(error, StoreError::ObjectChanged { .. }),
+        UploadError::Inconsistent(_) | UploadError::Checkpoint(_) => true,
+        UploadError::SameId { .. } | UploadError::NoFile(_) => false,
+    }
+}
+
+/// The batch that cannot be taken any more. Whatever was written of its details is nothing without it.
+fn not_taken(note: &Batch, why: &UploadError, now: DateTime<Utc>) -> Batch {
+    Batch {
+        status: BatchStatus::Error,
+        error_log: Some(format!(
+            "{why}: it cannot be taken from this file any more; upload the batch in a new file"
+        )),
+        error_at: Some(now),
+        processed_at: Some(now),
+        task: None,
+        ..note.clone()
     }
 }
