@@ -24,6 +24,20 @@ pub(super) struct Change<'a> {
     pub(super) reach: Reach,
     pub(super) asked: &'a Asked,
     pub(super) by: ChangedBy,
+    /// When it was asked for, of what is done to a whole batch.
+    pub(super) since: Option<DateTime<Utc>>,
+}
+
+impl Change<'_> {
+    /// Whether a detail is as the task found it: what has come to Error since, or was drafted since,
+    /// is not what was asked about, and a task that is carried on twice does nothing twice. A cancel
+    /// is for whatever is not on its way.
+    pub(super) fn is_for(&self, detail: &Detail) -> bool {
+        self.action == BatchAction::Cancel
+            || self.since.is_none_or(|since| {
+                detail.updated_at.timestamp_millis() <= since.timestamp_millis()
+            })
+    }
 }
 
 /// What became of some lines.
@@ -55,6 +69,9 @@ impl Actions {
             if changes.is_empty() || stop {
                 return Ok(applied);
             }
+            if tries > 0 {
+                self.check_guard(change).await?;
+            }
             let write = self.write(change, &changes, now).await;
             match write {
                 Ok(()) => {
@@ -62,7 +79,6 @@ impl Actions {
                     return Ok(applied);
                 }
                 Err(error) if error.is_transient() && tries + 1 < TRIES_MAX => {
-                    self.check_guard(change).await?;
                     unsure.extend(changes.into_iter().map(|change| change.event.detail));
                     let most = Duration::from_millis(20).saturating_mul(1 << tries.min(10));
                     let pause = self.random.jitter(most.min(PAUSE_MAX));
@@ -89,6 +105,10 @@ impl Actions {
                 || change.asked.was_done(change.action, &before)
             {
                 applied.changed.push(before.line());
+                continue;
+            }
+            // Somebody else who goes on with the same task was here.
+            if !change.is_for(&before) {
                 continue;
             }
             match step(change.action, &before, change.reach, now) {

@@ -94,6 +94,9 @@ pub enum NamedRefusal {
     /// It is, and the action is not for it.
     #[error(transparent)]
     Step(#[from] Refusal),
+    /// Something was begun that is for the whole batch.
+    #[error("{0} of the whole batch was begun meanwhile")]
+    Busy(BatchAction),
 }
 
 impl Actions {

@@ -38,22 +38,26 @@ impl Actions {
                 actor: asked.actor.clone(),
                 task: None,
             },
+            since: None,
         };
         let lines = self.look_at(&change, ids).await?;
         let mut changed = 0;
         for together in lines.chunks(DetailChange::TOGETHER_MAX) {
             let applied = match self.apply(&change, together).await {
-                Err(ActionError::Busy(_)) if changed > 0 => {
+                Err(ActionError::Busy(task)) if changed > 0 => {
+                    let why = NamedRefusal::Busy(task);
                     let untouched = lines.iter().skip(changed);
-                    let refused = untouched.map(|line| {
-                        let why = NamedRefusal::Step(Refusal::OnItsWay);
-                        (batch.id.detail(*line).uuid(), why)
-                    });
+                    let refused = untouched.map(|line| (batch.id.detail(*line).uuid(), why));
                     let refused = refused.collect();
                     return Err(ActionError::PartlyRefused { changed, refused });
                 }
                 applied => applied?,
             };
+            changed += applied.changed.len();
+            if is_sending(action) {
+                self.wake(batch, &applied.changed, &asked.correlation_id)
+                    .await;
+            }
             if !applied.refused.is_empty() {
                 let of = |(line, why): (LineNumber, Refusal)| {
                     (batch.id.detail(line).uuid(), NamedRefusal::Step(why))
@@ -64,11 +68,6 @@ impl Actions {
                 } else {
                     ActionError::PartlyRefused { changed, refused }
                 });
-            }
-            changed += applied.changed.len();
-            if is_sending(action) {
-                self.wake(batch, &applied.changed, &asked.correlation_id)
-                    .await;
             }
         }
         self.settled(batch.id).await

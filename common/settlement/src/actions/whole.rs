@@ -92,7 +92,8 @@ impl Actions {
             action,
             actor: asked.actor.clone(),
             correlation_id: asked.correlation_id.clone(),
-            at: now,
+            // What came to Error after a first run of the request is not what it was about.
+            at: asked.since.unwrap_or(now),
             next_line: 1,
             checkpoint: None,
         }
@@ -152,15 +153,14 @@ impl Actions {
                 actor: task.actor.clone(),
                 task: Some(task.id),
             },
+            since: Some(task.at),
         };
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let mut next = task.next_line.max(1);
         let mut awaited: Vec<(LineNumber, DateTime<Utc>)> = Vec::new();
         while next <= last {
             let to = next.saturating_add(LINES_TOGETHER - 1).min(last);
-            let stopped_at = self
-                .lines(&change, task.at, (next, to), limit, &mut awaited)
-                .await?;
+            let stopped_at = self.lines(&change, (next, to), limit, &mut awaited).await?;
             if let Some(stopped_at) = stopped_at {
                 // What is awaited comes again with its lines.
                 let first = awaited.iter().map(|(line, _)| line.get()).min();
@@ -172,7 +172,7 @@ impl Actions {
                 self.advance(batch.id, task, next).await?;
             }
         }
-        if let Some((first, until)) = self.await_calls(&change, task.at, awaited, limit).await? {
+        if let Some((first, until)) = self.await_calls(&change, awaited, limit).await? {
             let wait = (until - self.clock.now()).to_std().unwrap_or_default();
             let wait = wait.max(Duration::from_secs(1));
             return self.pause(batch, task, first.get(), wait).await;
@@ -185,7 +185,6 @@ impl Actions {
     async fn lines(
         &self,
         change: &Change<'_>,
-        since: DateTime<Utc>,
         (from, to): (u32, u32),
         limit: &TimeLimit,
         awaited: &mut Vec<(LineNumber, DateTime<Utc>)>,
@@ -197,7 +196,7 @@ impl Actions {
         let now = self.clock.now();
         let details = self.store.details_in_lines(&place, first, last).await?;
         let is_meant = |detail: &&Detail| {
-            is_of_task(change.action, detail, since)
+            change.is_for(detail)
                 && !matches!(
                     step(change.action, detail, Reach::Whole, now),
                     Step::Refused(_)
@@ -223,7 +222,6 @@ impl Actions {
     async fn await_calls(
         &self,
         change: &Change<'_>,
-        since: DateTime<Utc>,
         mut awaited: Vec<(LineNumber, DateTime<Utc>)>,
         limit: &TimeLimit,
     ) -> Result<Option<(LineNumber, DateTime<Utc>)>, ActionError> {
@@ -239,12 +237,7 @@ impl Actions {
             let lines: Vec<LineNumber> = awaited.iter().map(|(line, _)| *line).collect();
             awaited.clear();
             for together in lines.chunks(DetailChange::TOGETHER_MAX) {
-                let details = self.store.details(&change.batch.place(), together).await?;
-                let meant = details
-                    .iter()
-                    .filter(|detail| is_of_task(change.action, detail, since));
-                let lines: Vec<LineNumber> = meant.map(Detail::line).collect();
-                awaited.extend(self.apply(change, &lines).await?.on_their_way);
+                awaited.extend(self.apply(change, together).await?.on_their_way);
             }
         }
         Ok(None)
@@ -328,12 +321,4 @@ fn is_nothing_to_do(batch: &Batch, action: BatchAction) -> bool {
         BatchAction::ConfirmDrafts | BatchAction::CancelDrafts => counters.draft == 0,
         BatchAction::Retake => batch.status != BatchStatus::Error || counters.details > 0,
     }
-}
-
-/// Whether a detail is as the task found it: what has come to Error since, or was drafted since, is
-/// not what was asked about, and a task that is carried on twice does nothing twice. A cancel is for
-/// whatever is not on its way.
-fn is_of_task(action: BatchAction, detail: &Detail, since: DateTime<Utc>) -> bool {
-    action == BatchAction::Cancel
-        || detail.updated_at.timestamp_millis() <= since.timestamp_millis()
 }
