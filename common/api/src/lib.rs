@@ -13,6 +13,7 @@ mod auth;
 mod body;
 mod document;
 mod error;
+mod files;
 mod form;
 mod gateway;
 mod idempotency;

@@ -106,9 +106,10 @@ impl File {
     }
 
     /// Whether an item is the very one that was written, times being kept to the millisecond.
-    fn is_same_write(&self, written: &Self) -> bool {
+    pub(crate) fn is_same_write(&self, written: &Self) -> bool {
         let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
         self.version == written.version
+            && self.name == written.name
             && self.status == written.status
             && self.stage == written.stage
             && self.checkpoint == written.checkpoint
@@ -116,7 +117,7 @@ impl File {
             && millis(Some(self.updated_at)) == millis(Some(written.updated_at))
     }
 
-    fn to_item(&self) -> Result<Item, StoreError> {
+    pub(crate) fn to_item(&self) -> Result<Item, StoreError> {
         let object = self.object();
         // Nothing waits for a name.
         let open =

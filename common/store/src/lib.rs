@@ -17,6 +17,7 @@ mod batches;
 mod capacity;
 mod details;
 mod error;
+mod file_names;
 mod files;
 mod get;
 mod item;
@@ -45,6 +46,7 @@ pub use details::{
     Payload, SHARD_BLOCK_LINES, shard_count_for,
 };
 pub use error::StoreError;
+pub use file_names::NamedFile;
 pub use files::{File, FileContent, Stage};
 pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::Side;

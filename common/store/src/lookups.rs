@@ -6,10 +6,11 @@
 //! | `charge#<charge id>` | `<detail id>` | the detail that made a charge |
 //! | `refund-of#<charge id>` | `<detail id>` | the details that refund a charge |
 //! | `batch#<seller>#<number>` | `claim` | the one batch of a seller with that number |
+//! | `file-name#<program>#<name>` | `claim` | the one file of a program that a caller gave that name |
 //!
 //! The first three are hints: each is there before its detail says the same, so none is missed, and
-//! whoever follows one checks the detail. The last is the guard against settling a batch twice, and
-//! is claimed by a condition.
+//! whoever follows one checks the detail. The fourth is the guard against settling a batch twice. It
+//! and the last are claimed by a condition.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -17,6 +17,7 @@ mod document;
 mod file_problems;
 mod idempotency;
 mod idempotency_faults;
+mod files;
 mod laws;
 mod mending;
 mod mending_back;

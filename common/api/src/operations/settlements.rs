@@ -1,13 +1,15 @@
 //! Settlement files: sent, listed.
 
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use http::Method;
 use weir_query::{Files, Listed};
 
 use super::{Answers, Operation, Takes, list, one};
-use crate::auth::permission::{FilesRead, Permitted, SettlementsWrite};
+use weir_settlement::upload::FILE_BODY;
+
+use crate::auth::permission::{FilesRead, FilesWrite, Permitted, SettlementsWrite};
 use crate::problems::PROBLEM;
-use crate::{problems, settlements};
+use crate::{files, problems, settlements};
 
 /// Every operation on settlements and files.
 pub(super) fn operations() -> Vec<Operation> {
@@ -23,6 +25,24 @@ pub(super) fn operations() -> Vec<Operation> {
         },
         list::<Files, FilesRead>("Get file collection", "/v1/files"),
         one::<Files, FilesRead>("Get file", "/v1/files/{file_id}"),
+        Operation {
+            name: "Create file",
+            method: Method::POST,
+            path: "/v1/files",
+            permission: FilesWrite::PERMISSION,
+            takes: Takes::Body(&FILE_BODY),
+            answers: Answers::One(Files::RESOURCE),
+            route: post(files::create),
+        },
+        Operation {
+            name: "Update file",
+            method: Method::PUT,
+            path: "/v1/files/{file_id}",
+            permission: FilesWrite::PERMISSION,
+            takes: Takes::Body(&FILE_BODY),
+            answers: Answers::One(Files::RESOURCE),
+            route: put(files::rename),
+        },
         Operation {
             name: "Get file problem collection",
             method: Method::GET,

@@ -23,6 +23,7 @@ mod items;
 mod key;
 mod name;
 mod problems;
+mod register;
 mod retake;
 mod split;
 mod taking;
@@ -42,6 +43,7 @@ use crate::TimeLimit;
 pub use key::{ObjectKeyError, UploadScope};
 pub use name::{FileName, FileNameError};
 pub use problems::{FileProblems, ProblemRow, ProblemsError, ProblemsPage, remedy};
+pub use register::{FILE_BODY, Naming};
 pub use validate::{PROBLEMS_LISTED_MAX, Validation};
 
 /// What must be left of the time for a stage to go on; enough to write what is under way.

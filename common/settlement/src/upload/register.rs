@@ -1,0 +1,132 @@
+//! Names of files as callers give them: a file that is a name yet, and another name for one.
+
+use weir_domain::{FileId, FileStatus, ObjectIdentity};
+use weir_runtime::CorrelationId;
+use weir_store::{File, FileContent, NamedFile, Stage, StoreError};
+
+use super::{FileName, UploadError, UploadScope, Uploader};
+use crate::schema::{BodyError, BodySchema, Checked, MemberRule, Violation, required};
+
+const NAME: &str = "name";
+/// How often a file is read again that somebody else changes at the same time.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// The body that names a file.
+pub static FILE_BODY: BodySchema = BodySchema {
+    name: "file",
+    members: &[required(
+        NAME,
+        MemberRule::Text {
+            chars_min: 1,
+            chars_max: None,
+        },
+        "What it is called: at most 255 characters, none of them a control character, as no other \
+         file of the program was named by a caller",
+    )],
+};
+
+/// What came of naming a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// The file as it is now.
+    Done(Box<File>),
+    /// Another file of the program has the name.
+    Taken,
+    /// Somebody works on the file.
+    Busy(Box<File>),
+}
+
+impl FileName {
+    /// Reads the body that names a file.
+    ///
+    /// # Errors
+    /// It is no JSON object, breaks its schema, or is no name.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BodyError> {
+        let mut members = FILE_BODY.read(bytes)?;
+        let name = match members.remove(NAME) {
+            Some(Checked::Text(name)) => name,
+            _ => String::new(),
+        };
+        Self::new(name).map_err(|error| {
+            BodyError::Invalid(vec![Violation {
+                place: format!("/{NAME}"),
+                rule: error.to_string(),
+            }])
+        })
+    }
+}
+
+impl Uploader {
+    /// Makes a file that is a name and nothing more, which nothing waits for. With the same `unique`
+    /// it is the same file.
+    pub async fn register_name(
+        &self,
+        scope: UploadScope,
+        name: &FileName,
+        unique: uuid::Uuid,
+        correlation_id: &CorrelationId,
+    ) -> Result<Naming, UploadError> {
+        let now = self.clock.now();
+        // No object has an empty key's bucket and tag, so no object's file has this id.
+        let place = ObjectIdentity::new("", scope.key(&unique.to_string()), "");
+        let file = File {
+            id: FileId::of_object(&place),
+            version: 1,
+            content: FileContent::Nothing,
+            name: name.as_str().to_owned(),
+            client_id: Some(scope.client_id),
+            program_id: Some(scope.program_id),
+            seller_id: scope.seller_id,
+            correlation_id: correlation_id.as_str().to_owned(),
+            status: FileStatus::Stored,
+            stage: Stage::Checking,
+            checkpoint: None,
+            lease_until: None,
+            retry_count: 0,
+            stalled_count: 0,
+            batch_count: 0,
+            detail_count: 0,
+            error_log: None,
+            error_at: None,
+            processed_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        match self.store.register_file(&file).await {
+            Ok(NamedFile::Done) => Ok(Naming::Done(Box::new(file))),
+            Ok(NamedFile::Taken(_)) => Ok(Naming::Taken),
+            // Made by an earlier run of the same request.
+            Err(StoreError::Conflict { .. }) => {
+                let file = self.store.file(file.id).await?;
+                let file = file.ok_or(UploadError::NoFile(FileId::of_object(&place)))?;
+                Ok(Naming::Done(Box::new(file)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a file another name. One that somebody works on stays as it is.
+    pub async fn rename(&self, id: FileId, name: &FileName) -> Result<Naming, UploadError> {
+        let mut attempts = 0;
+        loop {
+            let file = self.store.file(id).await?;
+            let mut file = file.ok_or(UploadError::NoFile(id))?;
+            let now = self.clock.now();
+            if file.lease_until.is_some_and(|until| until > now) {
+                return Ok(Naming::Busy(Box::new(file)));
+            }
+            let renamed = File {
+                name: name.as_str().to_owned(),
+                updated_at: now,
+                ..file.clone()
+            };
+            attempts += 1;
+            match self.store.rename_file(&mut file, renamed).await {
+                Ok(NamedFile::Done) => return Ok(Naming::Done(Box::new(file))),
+                Ok(NamedFile::Taken(_)) => return Ok(Naming::Taken),
+                Err(StoreError::Conflict { .. }) if attempts < ATTEMPTS_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
