@@ -15,6 +15,7 @@ mod dead_letters;
 mod end_to_end;
 mod faults;
 mod leases;
+mod many_messages;
 mod message_order;
 mod message_trust;
 mod messages;
