@@ -125,6 +125,11 @@ impl FaultyClient {
         SharedHttpClient::new(self.clone())
     }
 
+    /// Lets no fault happen until they are let again.
+    pub fn hold(&self, is_held: bool) {
+        self.shared.is_on.store(!is_held, Ordering::SeqCst);
+    }
+
     /// Ends the faults, and waits until every late request has arrived.
     pub async fn heal(&self) {
         self.shared.is_on.store(false, Ordering::SeqCst);

@@ -121,6 +121,17 @@ pub async fn audit(store: &Store, platform: &Platform, files: &[FileId]) -> Vec<
     all
 }
 
+/// Holds a file against the laws that hold also of details that people have changed: events, answers,
+/// ways, and the indexes of what is open.
+pub async fn check_records(store: &Store, books: &Books) {
+    for (batch, details) in &books.batches {
+        check_events(store, batch, details).await;
+        check_answers(store, batch, details).await;
+        check_ways(store, batch, details).await;
+    }
+    check_open(store, std::slice::from_ref(books)).await;
+}
+
 fn check_file(books: &Books) {
     let file = &books.file;
     assert_eq!(file.status, FileStatus::Processed, "{file:?}");

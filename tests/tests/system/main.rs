@@ -9,6 +9,10 @@
     reason = "tests"
 )]
 
+mod actions;
+mod actions_checks;
+mod actions_model;
+mod actions_table;
 mod bad_input;
 mod cost;
 mod dead_letters;
