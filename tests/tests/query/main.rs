@@ -21,6 +21,7 @@ mod files;
 mod laws;
 mod mending;
 mod mending_back;
+mod mending_desk;
 mod mending_limits;
 mod model;
 mod parameters;

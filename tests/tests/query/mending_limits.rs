@@ -1,11 +1,15 @@
 //! The table of errors at its limits, and when its tables fail or change meanwhile.
 
+use std::time::Duration;
+
 use weir_domain::{DetailId, LineNumber};
+use weir_runtime::Random;
 use weir_settlement::actions::{Actions, Asked};
 use weir_settlement::mend::{
     MendError, SheetLimits, TableError, TableLimits, WriteError, errors_csv, mended,
 };
 use weir_store::{Batch, Detail, LeaseState};
+use weir_tests::faults::{Fault, FaultyClient, Rates, Service};
 use weir_tests::rig::Rig;
 use weir_tests::text;
 
@@ -192,4 +196,53 @@ async fn a_draft_is_for_the_detail_that_its_row_was_judged_by() {
         matches!(late, Err(WriteError::Changed { drafted: 0, .. })),
         "{late:?}"
     );
+}
+
+#[tokio::test]
+async fn whatever_the_tables_lose_each_row_is_drafted_once_and_counted_once() {
+    let mut met = 0;
+    for seed in 1..=12 {
+        let rig = Rig::start().await;
+        let batch = broken(&rig, 50).await;
+        let table = mending(&batch);
+        let clock = rig.parts.timeline.clock().clone();
+        let rates = Fault::ALL.map(|fault| (fault, 90));
+        let faults = FaultyClient::new(
+            rig.parts.network.aws.clone(),
+            Rates::default().of(Service::Dynamodb, &rates),
+            Random::seeded(seed),
+            clock.clone(),
+            Duration::from_millis(20),
+        );
+        let actions = Actions {
+            store: rig.parts.store_through(faults.shared()).await,
+            clock,
+            random: Random::seeded(seed),
+        };
+        // Whoever sent it sends it again until it is said to be done.
+        let mut done = false;
+        for _ in 0..200 {
+            let limits = TableLimits::default();
+            let Ok(plan) = mended(&actions.store, &batch, table.as_bytes(), limits).await else {
+                continue;
+            };
+            if plan.write(&actions, &batch, &asked()).await.is_ok() {
+                done = true;
+                break;
+            }
+        }
+        assert!(done);
+        faults.heal().await;
+        for detail in details(&rig, &batch).await {
+            assert_eq!(
+                (detail.draft_version, detail.payload_versions),
+                (Some(2), 2)
+            );
+            assert_eq!(detail.events, 1);
+        }
+        let after = rig.batch(batch.id.file(), 1).await;
+        assert_eq!((after.counters.draft, after.counters.error), (50, 50));
+        met += faults.met().values().sum::<u64>();
+    }
+    assert!(met > 20, "{met}");
 }
