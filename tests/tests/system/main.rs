@@ -11,8 +11,11 @@
 
 mod actions;
 mod actions_checks;
+mod actions_hand;
 mod actions_model;
+mod actions_retake;
 mod actions_table;
+mod actions_tasks;
 mod bad_input;
 mod cost;
 mod dead_letters;
