@@ -10,14 +10,15 @@
     reason = "helpers fail the test that called them"
 )]
 
+mod actions;
 mod asking;
 mod cases;
 mod contract;
 mod document;
 mod file_problems;
+mod files;
 mod idempotency;
 mod idempotency_faults;
-mod files;
 mod laws;
 mod mending;
 mod mending_back;
