@@ -135,7 +135,8 @@ where
     let service = service_fn(move |event: LambdaEvent<Value>| async move {
         let LambdaEvent { payload, context } = event;
         let deadline = Deadline::from_context(&context, &parts.clock);
-        let work = handle(state, payload, deadline);
+        // In a box: a handler's future is nested nearly as deeply as the compiler can measure by itself.
+        let work = Box::pin(handle(state, payload, deadline));
         invoke(parts, &context, work).await
     });
     lambda_runtime::run(service)
