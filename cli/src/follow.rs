@@ -130,6 +130,16 @@ fn is_open(batches: &[Batch]) -> bool {
 pub(crate) async fn patiently<T>(
     clock: &Clock,
     progress: &mut Progress<'_>,
+    ask: impl AsyncFnMut() -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    patiently_for(PATIENCE, clock, progress, ask).await
+}
+
+/// Asks again while the failure is one that passes, for so long at most.
+pub(crate) async fn patiently_for<T>(
+    limit: Duration,
+    clock: &Clock,
+    progress: &mut Progress<'_>,
     mut ask: impl AsyncFnMut() -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     let begun = clock.monotonic();
@@ -147,7 +157,7 @@ pub(crate) async fn patiently<T>(
         };
         let pause = wanted.max(pace.next());
         let elapsed = clock.monotonic().saturating_sub(begun);
-        if elapsed.saturating_add(pause) > PATIENCE {
+        if elapsed.saturating_add(pause) > limit {
             return Err(error);
         }
         progress.unanswered(&error);

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use weir_domain::{BatchAction, BatchStatus};
 
 use super::arguments::Target;
-use super::{confirm, new_key, rendered, words};
+use super::{PATIENCE, confirm, new_key, rendered, words};
 use crate::api::{ApiError, Batch, NamedDetail, Standing};
 use crate::failure::{EXIT_WELL, Failure};
-use crate::follow::{Pace, patiently};
+use crate::follow::{Pace, patiently, patiently_for};
 use crate::progress::Progress;
 use crate::summary::{table, to_json};
 use crate::text::{Paint, append, counted};
@@ -210,7 +210,7 @@ async fn send(
         if wish.action == BatchAction::Retake {
             once().await
         } else {
-            patiently(clock, progress, once).await
+            patiently_for(PATIENCE, clock, progress, once).await
         }
     };
     tokio::select! {

@@ -12,6 +12,8 @@ mod put;
 mod table;
 mod words;
 
+use std::time::Duration;
+
 use uuid::Uuid;
 use weir_domain::BatchAction;
 
@@ -19,6 +21,10 @@ use crate::failure::Failure;
 use crate::text::{Paint, append};
 use crate::{Outside, Report};
 use arguments::{Cancel, Drafts, DraftsCommand, Errors, ErrorsCommand, Retry};
+
+/// How long a change is asked for again under its key: a request whose answer was lost may be at work for
+/// longer than the half minute that its connection is kept.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// `weir cancel`
 pub(crate) async fn cancel(

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::arguments::Put;
 use super::table::{Part, Table};
-use super::{confirm, new_key, rendered};
+use super::{PATIENCE, confirm, new_key, rendered};
 use crate::api::{Standing, Taken};
 use crate::failure::{EXIT_IN_ERROR, EXIT_WELL, Failure};
-use crate::follow::patiently;
+use crate::follow::patiently_for;
 use crate::progress::Progress;
 use crate::summary::to_json;
 use crate::text::{Paint, append, counted, grouped, plain};
@@ -190,7 +190,7 @@ async fn send(
         interrupt,
         ..
     } = session;
-    let sending = patiently(clock, progress, async || {
+    let sending = patiently_for(PATIENCE, clock, progress, async || {
         api.put_errors(on, part.bytes.clone(), key).await
     });
     tokio::select! {

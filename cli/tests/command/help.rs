@@ -20,6 +20,12 @@ fn help_tells_what_can_be_done_and_what_the_exit_codes_mean() {
     insta::assert_snapshot!("weir_validate", help(&["validate", "--help"]));
     insta::assert_snapshot!("weir_submit", help(&["submit", "--help"]));
     insta::assert_snapshot!("weir_status", help(&["status", "--help"]));
+    insta::assert_snapshot!("weir_cancel", help(&["cancel", "--help"]));
+    insta::assert_snapshot!("weir_retry", help(&["retry", "--help"]));
+    insta::assert_snapshot!("weir_errors", help(&["errors", "--help"]));
+    insta::assert_snapshot!("weir_errors_get", help(&["errors", "get", "--help"]));
+    insta::assert_snapshot!("weir_errors_put", help(&["errors", "put", "--help"]));
+    insta::assert_snapshot!("weir_drafts", help(&["drafts", "--help"]));
     insta::assert_snapshot!("weir_keys", help(&["keys", "--help"]));
     insta::assert_snapshot!("weir_keys_create", help(&["keys", "create", "--help"]));
     insta::assert_snapshot!("weir_messages", help(&["messages", "--help"]));
@@ -37,6 +43,11 @@ fn wrong_usage_ends_in_2() {
         &["settle"],
         &["validate"],
         &["status", "not-a-uuid"],
+        &["cancel"],
+        &["cancel", "not-a-uuid"],
+        &["retry", UUID, "--detail", UUID, "--cancelled"],
+        &["drafts", UUID],
+        &["errors", "put", UUID],
         &["keys"],
         &["keys", "create", "--name", "n"],
         &["keys", "create", "--permission", "files:read"],

@@ -10,6 +10,7 @@
     reason = "test helpers"
 )]
 
+mod batches;
 mod failures;
 mod help;
 mod keys;
