@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 
 use crate::measure::Values;
-use crate::{Setting, query, reader, settle};
+use crate::{Setting, messages, query, reader, settle};
 
 /// What a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,8 @@ pub(crate) enum Role {
     Units,
     /// Asks the API.
     Query,
+    /// Takes messages.
+    Messages,
 }
 
 /// Does a child's work.
@@ -30,6 +32,7 @@ pub(crate) fn run(role: Role, setting: &Setting) -> anyhow::Result<()> {
         Role::Read => reader::read_input(),
         Role::Settle => settle::speed_here(setting),
         Role::Units => settle::units_here(setting),
+        Role::Messages => messages::measure_here(setting),
         Role::Query => settle::runtime()?.block_on(query::measure(setting)),
     }?;
     let mut out = io::stdout().lock();

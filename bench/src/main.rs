@@ -13,6 +13,7 @@
 mod child;
 mod machine;
 mod measure;
+mod messages;
 mod query;
 mod reader;
 mod sample;
@@ -121,7 +122,21 @@ const BENCHMARKS: &[Benchmark] = &[
         ],
         run: query,
     },
+    Benchmark {
+        measures: &[
+            Spec::new("messages.per_s", "1/s", Aim::None),
+            Spec::new("messages.write_units_per_message", "units", Aim::None),
+            Spec::new("messages.read_units_per_message", "units", Aim::None),
+        ],
+        run: messages,
+    },
 ];
+
+/// Messages that bring reference data, in a process of their own.
+fn messages(setting: &Setting) -> anyhow::Result<Values> {
+    let child = child::start(Role::Messages, setting, std::process::Stdio::null())?;
+    child::finish(child)
+}
 
 /// Questions to the API, in a process of their own.
 fn query(setting: &Setting) -> anyhow::Result<Values> {
