@@ -20,8 +20,8 @@ use uuid::Uuid;
 use weir_domain::{BatchAction, BatchStatus, FileId};
 use weir_runtime::{Clock, Random};
 use weir_settlement::TimeLimit;
-use weir_settlement::actions::{ActionError, Asked};
-use weir_store::Batch;
+use weir_settlement::actions::{ActionError, Asked, Reach, Step, step};
+use weir_store::{Batch, Detail};
 use weir_tests::delivery::{Function, deliver};
 use weir_tests::drafts;
 use weir_tests::faults::{FaultyClient, Rates, Service};
@@ -173,16 +173,10 @@ async fn hand(rig: Arc<Rig>, file: FileId, number: u64) -> Vec<Deed> {
             7 | 8 => BatchAction::ConfirmDrafts,
             _ => BatchAction::CancelDrafts,
         };
-        let lines = (random.below(2) == 0).then(|| {
-            let line = |_| 1 + u32::try_from(random.below(LINES.into())).unwrap();
-            // Now and then more than one transaction holds.
-            let count = if random.below(4) == 0 {
-                60
-            } else {
-                1 + random.below(3)
-            };
-            (0..count).map(line).collect::<BTreeSet<u32>>()
-        });
+        let lines = match random.below(2) {
+            0 => Some(named(&rig, &batch, action).await),
+            _ => None,
+        };
         let asked = Asked {
             actor: format!("hand {number}"),
             correlation_id: format!("hand-{number}-{turn}"),
@@ -192,6 +186,34 @@ async fn hand(rig: Arc<Rig>, file: FileId, number: u64) -> Vec<Deed> {
         deeds.push(deed(&rig, &batch, action, lines, asked).await);
     }
     deeds
+}
+
+/// Lines that a hand names: mostly such as the action is for, and now and then more than one
+/// transaction holds.
+async fn named(rig: &Rig, batch: &Batch, action: BatchAction) -> BTreeSet<u32> {
+    let random = &rig.parts.random;
+    let all: Vec<_> = batch.lines().collect();
+    let details = rig.parts.store.details(&batch.place(), &all).await.unwrap();
+    let now = rig.parts.timeline.now();
+    let is_any = random.below(6) == 0;
+    let is_fit = |detail: &&Detail| {
+        is_any || matches!(step(action, detail, Reach::Named, now), Step::Becomes(..))
+    };
+    let fit = details
+        .iter()
+        .filter(is_fit)
+        .map(|detail| detail.line().get());
+    let mut fit: Vec<u32> = fit.collect();
+    let count = match random.below(4) {
+        0 => LINES.into(),
+        _ => 1 + random.below(4),
+    };
+    let mut lines = BTreeSet::new();
+    for _ in 0..count.min(fit.len() as u64) {
+        let place = usize::try_from(random.below(fit.len() as u64)).unwrap();
+        lines.insert(fit.swap_remove(place));
+    }
+    lines
 }
 
 async fn deed(
