@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 
 use crate::measure::Values;
-use crate::{Setting, messages, query, reader, settle};
+use crate::{Setting, actions, messages, query, reader, settle};
 
 /// What a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,6 +24,8 @@ pub(crate) enum Role {
     Query,
     /// Takes messages.
     Messages,
+    /// Acts on a whole batch.
+    Actions,
 }
 
 /// Does a child's work.
@@ -34,6 +36,7 @@ pub(crate) fn run(role: Role, setting: &Setting) -> anyhow::Result<()> {
         Role::Units => settle::units_here(setting),
         Role::Messages => messages::measure_here(setting),
         Role::Query => settle::runtime()?.block_on(query::measure(setting)),
+        Role::Actions => settle::runtime()?.block_on(actions::measure(setting)),
     }?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &values)?;

@@ -10,6 +10,7 @@
     reason = "measurements are rounded when they are shown; none of them is money"
 )]
 
+mod actions;
 mod child;
 mod machine;
 mod measure;
@@ -130,7 +131,30 @@ const BENCHMARKS: &[Benchmark] = &[
         ],
         run: messages,
     },
+    Benchmark {
+        measures: &[
+            Spec::new("actions.cancel.answer_s", "s", Aim::None),
+            Spec::new("actions.cancel.done_s", "s", Aim::None),
+            Spec::new("actions.cancel.units_per_detail", "units", Aim::None),
+            Spec::new("actions.retry.answer_s", "s", Aim::None),
+            Spec::new("actions.retry.done_s", "s", Aim::None),
+            Spec::new("actions.retry.units_per_detail", "units", Aim::None),
+            Spec::new("actions.confirm.answer_s", "s", Aim::None),
+            Spec::new("actions.confirm.done_s", "s", Aim::None),
+            Spec::new("actions.confirm.units_per_detail", "units", Aim::None),
+        ],
+        run: actions,
+    },
 ];
+
+/// What people do to a whole batch, in a process of its own.
+fn actions(setting: &Setting) -> anyhow::Result<Values> {
+    child::finish(child::start(
+        Role::Actions,
+        setting,
+        std::process::Stdio::null(),
+    )?)
+}
 
 /// Messages that bring reference data, in a process of their own.
 fn messages(setting: &Setting) -> anyhow::Result<Values> {
