@@ -25,6 +25,7 @@ mod problems;
 mod references;
 mod resources;
 mod settlements;
+mod uploads;
 
 use std::panic::AssertUnwindSafe;
 

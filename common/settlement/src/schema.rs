@@ -54,6 +54,13 @@ pub enum MemberRule {
     Emails,
     /// A UUID with its hyphens.
     Id,
+    /// A whole number from the least to the greatest.
+    Whole {
+        /// Least.
+        min: u64,
+        /// Greatest.
+        max: u64,
+    },
     /// UUIDs with their hyphens; none, too.
     Ids {
         /// Most.
@@ -77,6 +84,7 @@ pub(crate) enum Checked {
     Emails(Vec<EmailAddress>),
     Id(Uuid),
     Ids(Vec<Uuid>),
+    Whole(u64),
 }
 
 /// The members of a body that its schema names, each checked.
@@ -174,6 +182,11 @@ impl MemberRule {
                 bounded(address.as_str(), 0, Some(chars_max))
             }),
             Self::Id => id(value).map(Checked::Id),
+            Self::Whole { min, max } => {
+                let whole = value.as_u64().filter(|whole| (min..=max).contains(whole));
+                let rule = || format!("must be a whole number from {min} to {max}");
+                whole.map(Checked::Whole).ok_or_else(rule)
+            }
         };
         checked.map_err(|rule| {
             vec![Violation {

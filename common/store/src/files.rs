@@ -45,6 +45,13 @@ impl Stage {
 pub enum FileContent {
     /// Nothing: the name was registered, and that is all.
     Nothing,
+    /// An object that is yet to come.
+    Awaited {
+        /// Its bucket.
+        bucket: String,
+        /// Its key.
+        key: String,
+    },
     /// The object that holds it.
     Object(ObjectIdentity),
 }
@@ -101,7 +108,7 @@ impl File {
     pub fn object(&self) -> Option<&ObjectIdentity> {
         match &self.content {
             FileContent::Object(object) => Some(object),
-            FileContent::Nothing => None,
+            FileContent::Nothing | FileContent::Awaited { .. } => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl File {
         let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
         self.version == written.version
             && self.name == written.name
+            && self.content == written.content
             && self.status == written.status
             && self.stage == written.stage
             && self.checkpoint == written.checkpoint
@@ -118,7 +126,11 @@ impl File {
     }
 
     pub(crate) fn to_item(&self) -> Result<Item, StoreError> {
-        let object = self.object();
+        let (place, object) = match &self.content {
+            FileContent::Nothing => (None, None),
+            FileContent::Awaited { bucket, key } => (Some((bucket, key)), None),
+            FileContent::Object(object) => (Some((&object.bucket, &object.key)), Some(object)),
+        };
         // Nothing waits for a name.
         let open =
             object.is_some() && matches!(self.status, FileStatus::Stored | FileStatus::Processing);
@@ -141,8 +153,8 @@ impl File {
                 "created_id",
                 text(CreatedId::new(self.created_at, self.id).to_string()),
             )
-            .with_some("bucket", object.map(|object| text(&object.bucket)))
-            .with_some("object_key", object.map(|object| text(&object.key)))
+            .with_some("bucket", place.map(|(bucket, _)| text(bucket)))
+            .with_some("object_key", place.map(|(_, key)| text(key)))
             .with_some("etag", object.map(|object| text(&object.etag)))
             .with("name", text(&self.name))
             .with_some("client", self.client_id.map(|id| text(id.to_string())))
@@ -183,11 +195,15 @@ impl File {
         Ok(Self {
             id: read.parsed("id")?,
             version: read.number("version")?,
-            content: match read.opt_text("etag")? {
-                None => FileContent::Nothing,
-                Some(etag) => FileContent::Object(ObjectIdentity {
+            content: match (read.opt_text("object_key")?, read.opt_text("etag")?) {
+                (None, _) => FileContent::Nothing,
+                (Some(key), None) => FileContent::Awaited {
                     bucket: read.text("bucket")?.to_owned(),
-                    key: read.text("object_key")?.to_owned(),
+                    key: key.to_owned(),
+                },
+                (Some(key), Some(etag)) => FileContent::Object(ObjectIdentity {
+                    bucket: read.text("bucket")?.to_owned(),
+                    key: key.to_owned(),
                     etag: etag.to_owned(),
                 }),
             },

@@ -52,7 +52,7 @@ pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::Side;
 pub use messages::{MESSAGES_PREFIX, Message, MessageMark};
 pub use names::Names;
-pub use objects::ObjectReader;
+pub use objects::{ObjectReader, SignedPut};
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
 pub use queues::{BatchTaskMessage, DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{

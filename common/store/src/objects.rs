@@ -1,9 +1,13 @@
 //! Objects: uploaded files, read as streams and only as the bytes they were announced with.
 
+use std::time::Duration;
+
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use weir_domain::ObjectIdentity;
 
 use crate::error::{sorted, unavailable};
@@ -40,7 +44,59 @@ impl ObjectReader {
     }
 }
 
+/// A request that puts one object, signed: whoever has it can send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPut {
+    /// The URL, signature included.
+    pub url: String,
+    /// The headers that must be sent as they are.
+    pub headers: Vec<(String, String)>,
+}
+
 impl Store {
+    /// Signs a request that puts an object of so many bytes with a SHA-256 (in base64) under a key of
+    /// the upload bucket where there is none yet; good for `kept` from `now` on. Nothing is sent.
+    pub async fn sign_upload(
+        &self,
+        key: &str,
+        size_bytes: u64,
+        sha256: &str,
+        now: DateTime<Utc>,
+        kept: Duration,
+    ) -> Result<SignedPut, StoreError> {
+        const OPERATION: &str = "sign an upload";
+        let refused = |reason: &str| StoreError::Refused {
+            operation: OPERATION,
+            reason: reason.to_owned(),
+        };
+        let within = PresigningConfig::builder()
+            .start_time(now.into())
+            .expires_in(kept)
+            .build()
+            .map_err(|_| refused("the time cannot be signed"))?;
+        let length = i64::try_from(size_bytes).map_err(|_| refused("the size cannot be signed"))?;
+        let signed = self
+            .clients
+            .s3
+            .put_object()
+            .bucket(&self.names.bucket)
+            .key(key)
+            .content_type("application/xml")
+            .content_length(length)
+            .checksum_sha256(sha256)
+            .if_none_match("*")
+            .presigned(within)
+            .await
+            .map_err(sorted(OPERATION))?;
+        let headers = signed.headers();
+        Ok(SignedPut {
+            url: signed.uri().to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        })
+    }
+
     /// Opens an object from a byte on, if it still is what it was.
     pub async fn read_object(
         &self,

@@ -26,7 +26,7 @@ fn get(file: &File, query: &str) -> Answered {
 fn get_as(key: &str, target: &str) -> Answered {
     let answered = changed().get(key, target);
     check(
-        &operation(http::Method::GET, "/v1/files/{file_id}/problems"),
+        &operation(&http::Method::GET, "/v1/files/{file_id}/problems"),
         &answered,
     );
     answered

@@ -37,7 +37,7 @@ fn send(
     } else {
         "/v1/files/{file_id}"
     };
-    check(&operation(method.clone(), path), &answered);
+    check(&operation(method, path), &answered);
     answered
 }
 

@@ -32,4 +32,5 @@ mod reference_rules;
 mod robust;
 mod schema;
 mod settlements;
+mod uploads;
 mod validation;

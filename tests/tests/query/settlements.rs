@@ -37,8 +37,8 @@ pub(crate) fn program_scope() -> Scope {
 }
 
 /// An operation by its method and its path.
-pub(crate) fn operation(method: Method, path: &str) -> Operation {
-    let is_it = |one: &Operation| one.method == method && one.path == path;
+pub(crate) fn operation(method: &Method, path: &str) -> Operation {
+    let is_it = |one: &Operation| one.method == *method && one.path == path;
     operations().into_iter().find(is_it).unwrap()
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn post_as(
         request = request.header(*name, *value);
     }
     let answered = changed().ask(request.body(body.into()).unwrap());
-    check(&operation(Method::POST, "/v1/settlements"), &answered);
+    check(&operation(&Method::POST, "/v1/settlements"), &answered);
     answered
 }
 
@@ -118,9 +118,9 @@ fn a_form_with_no_file_or_several_parts_is_refused() {
     let empty = part("name=\"a\"; filename=\"a.xml\"", "");
     for parts in [
         &[][..],
-        &[field.clone()],
+        std::slice::from_ref(&field),
         &[file.clone(), file.clone()],
-        &[file, field],
+        &[file, field.clone()],
         &[empty],
     ] {
         is_error(&post("", &[FORM], form(parts)), 400, "invalid_data");

@@ -61,6 +61,9 @@ fn schema_of(rule: MemberRule) -> Value {
             "minItems": 1,
         }),
         MemberRule::Id => json!({ "type": "string", "format": "uuid" }),
+        MemberRule::Whole { min, max } => {
+            json!({ "type": "integer", "format": "int64", "minimum": min, "maximum": max })
+        }
         MemberRule::Ids { items_max } => json!({
             "type": "array",
             "items": { "type": "string", "format": "uuid" },
@@ -83,6 +86,7 @@ pub(super) fn words(rule: MemberRule) -> String {
         }
         MemberRule::Emails => "at least one e-mail address".to_owned(),
         MemberRule::Id => "a UUID".to_owned(),
+        MemberRule::Whole { min, max } => format!("a whole number from {min} to {max}"),
         MemberRule::Ids { items_max } => format!("at most {items_max} UUIDs"),
     }
 }

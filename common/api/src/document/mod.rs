@@ -230,6 +230,11 @@ fn responses(operation: &Operation) -> Value {
             "headers": schemas::correlation_header(),
             "content": content(schemas::drafted()),
         }),
+        Answers::Place(resource) => json!({
+            "description": "The file, and how its bytes are to be sent.",
+            "headers": schemas::correlation_header(),
+            "content": content(schemas::place(resource)),
+        }),
         Answers::Problems(resource) => json!({
             "description": "The page, in the order of the file. It may have fewer problems than were \
                             asked for, or none, where much had to be read to find them: the last \

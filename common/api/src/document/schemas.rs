@@ -317,6 +317,34 @@ pub(super) fn problems() -> [Value; 4] {
     ]
 }
 
+/// A resource that waits for an object, and how to send that.
+pub(super) fn place(resource: &Resource) -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["file", "upload"],
+        "properties": {
+            "file": reference(resource),
+            "upload": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["method", "url", "headers", "expires_at"],
+                "properties": {
+                    "method": { "type": "string", "enum": ["PUT"] },
+                    "url": { "type": "string", "description": "Where, without a key." },
+                    "headers": {
+                        "type": "object",
+                        "description": "The headers that must be sent as they are.",
+                    },
+                    "expires_at": {
+                        "type": "string", "format": "date-time", "pattern": MOMENT,
+                    },
+                },
+            },
+        },
+    })
+}
+
 /// What an upload of a file would come to.
 pub(super) fn validation() -> Value {
     let flag = |words: &str| json!({ "type": "boolean", "description": words });

@@ -68,6 +68,8 @@ pub enum Answers {
     Drafted(&'static Resource),
     /// A list of a resource, as JSON or as CSV.
     Problems(&'static Resource),
+    /// A resource that waits for an object, and how to send that.
+    Place(&'static Resource),
     /// Nothing: the resource is gone.
     Nothing(&'static Resource),
 }
@@ -81,6 +83,7 @@ impl Answers {
             | Self::Csv(resource)
             | Self::Drafted(resource)
             | Self::Problems(resource)
+            | Self::Place(resource)
             | Self::Nothing(resource) => resource,
         }
     }

@@ -5,11 +5,11 @@ use http::Method;
 use weir_query::{Files, Listed};
 
 use super::{Answers, Operation, Takes, list, one};
-use weir_settlement::upload::FILE_BODY;
+use weir_settlement::upload::{FILE_BODY, PLACE_BODY};
 
 use crate::auth::permission::{FilesRead, FilesWrite, Permitted, SettlementsWrite};
 use crate::problems::PROBLEM;
-use crate::{files, problems, settlements};
+use crate::{files, problems, settlements, uploads};
 
 /// Every operation on settlements and files.
 pub(super) fn operations() -> Vec<Operation> {
@@ -22,6 +22,15 @@ pub(super) fn operations() -> Vec<Operation> {
             takes: Takes::SettlementFile,
             answers: Answers::One(Files::RESOURCE),
             route: post(settlements::create),
+        },
+        Operation {
+            name: "Reserve a place for a settlement file",
+            method: Method::POST,
+            path: "/v1/settlements/uploads",
+            permission: SettlementsWrite::PERMISSION,
+            takes: Takes::Body(&PLACE_BODY),
+            answers: Answers::Place(Files::RESOURCE),
+            route: post(uploads::reserve),
         },
         list::<Files, FilesRead>("Get file collection", "/v1/files"),
         one::<Files, FilesRead>("Get file", "/v1/files/{file_id}"),

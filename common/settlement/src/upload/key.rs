@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `<client id>/<program id>/<name>` | for a program |
 //! | `<client id>/<program id>/sellers/<seller id>/<name>` | for one seller: only its batches are taken |
+//! | `…/uploads/<uuid>/<name>` | into a place that the API made for it, under either of the two |
 //! | `…/api/<uuid>.<correlation id>/<name>` | through the API, under either of the two; without the correlation id where the same upload may be sent again |
 //!
 //! The key is all that an object's event tells, so whatever must be known of an upload is in it;
@@ -19,6 +20,8 @@ use super::FileName;
 const SELLERS: &str = "sellers";
 /// The part that announces an upload through the API.
 const API: &str = "api";
+/// The part that announces a place that was made for an upload.
+const PLACE: &str = "uploads";
 /// Most bytes of a file's name in a key, which may have 1 024 in all.
 const NAME_BYTES_MAX: usize = 400;
 /// What an upload is called that has no name.
@@ -80,6 +83,11 @@ impl UploadScope {
         }
     }
 
+    /// The key of a place for an upload.
+    pub(super) fn place_key(&self, unique: Uuid, name: &FileName) -> String {
+        self.key(&format!("{PLACE}/{unique}/{}", in_key(Some(name))))
+    }
+
     /// The key of an upload through the API. `unique` keeps two uploads of one name apart. What a
     /// key cannot carry of the name (slashes, all beyond 400 bytes) is replaced or cut; a correlation
     /// id that is long or has other characters than letters, digits, `.`, `_` and `-` is left out.
@@ -97,16 +105,24 @@ impl UploadScope {
         } else {
             ""
         };
-        let name: String = name
-            .map_or(NAME_ELSE, FileName::as_str)
-            .chars()
-            .map(|c| if c == '/' || c.is_control() { '_' } else { c })
-            .collect();
-        let name = name
-            .get(..name.floor_char_boundary(NAME_BYTES_MAX))
-            .unwrap_or(NAME_ELSE);
+        let name = in_key(name);
         self.key(&format!("{API}/{unique}.{id}/{name}"))
     }
+}
+
+/// What a key can carry of a name.
+fn in_key(name: Option<&FileName>) -> String {
+    let name = name.map_or(NAME_ELSE, FileName::as_str);
+    let mut name = name.replace('/', "_");
+    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
+    name
+}
+
+/// Whether a key is of the form of a place's.
+pub(super) fn is_place(key: &str) -> bool {
+    let mut parts = key.rsplit('/').skip(1);
+    let unique = parts.next().unwrap_or_default();
+    Uuid::try_parse(unique).is_ok() && parts.next() == Some(PLACE)
 }
 
 /// The correlation id of an upload through the API.

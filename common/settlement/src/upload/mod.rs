@@ -24,6 +24,7 @@ mod key;
 mod name;
 mod problems;
 mod register;
+mod reserve;
 mod retake;
 mod split;
 mod taking;
@@ -44,6 +45,7 @@ pub use key::{ObjectKeyError, UploadScope};
 pub use name::{FileName, FileNameError};
 pub use problems::{FileProblems, ProblemRow, ProblemsError, ProblemsPage, remedy};
 pub use register::{FILE_BODY, Naming};
+pub use reserve::{Announced, PLACE_BODY, UploadPlace};
 pub use validate::{PROBLEMS_LISTED_MAX, Validation};
 
 /// What must be left of the time for a stage to go on; enough to write what is under way.
@@ -134,6 +136,9 @@ impl Uploader {
         object: ObjectIdentity,
         correlation_id: &CorrelationId,
     ) -> Result<File, UploadError> {
+        if let Some(file) = self.bound(&object).await? {
+            return same_object(file, &object);
+        }
         let id = FileId::of_object(&object);
         if let Some(file) = self.store.file(id).await? {
             return same_object(file, &object);
@@ -141,15 +146,49 @@ impl Uploader {
         let scope = UploadScope::of_key(&object.key).ok();
         let correlation_id =
             key::correlation_id(&object.key).unwrap_or_else(|| correlation_id.clone());
-        let now = self.clock.now();
         let file = File {
-            id,
-            version: 1,
             name: key::last_part(&object.key).to_owned(),
             client_id: scope.map(|scope| scope.client_id),
             program_id: scope.map(|scope| scope.program_id),
             seller_id: scope.and_then(|scope| scope.seller_id),
             content: FileContent::Object(object.clone()),
+            ..self.blank_file(id, &correlation_id)
+        };
+        match self.store.create_file(&file).await {
+            Ok(()) => {
+                self.metrics.count(Metric::FilesStored, 1);
+                tracing::info!(file_id = %id, name = file.name, "a file is stored");
+                Ok(file)
+            }
+            // Announced twice at the same time: the other one made it.
+            Err(StoreError::Conflict { .. }) => {
+                let file = self.store.file(id).await?.ok_or(UploadError::NoFile(id))?;
+                same_object(file, &object)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A new file for somebody, without a name and without an object.
+    fn new_file(&self, id: FileId, scope: UploadScope, correlation_id: &CorrelationId) -> File {
+        File {
+            client_id: Some(scope.client_id),
+            program_id: Some(scope.program_id),
+            seller_id: scope.seller_id,
+            ..self.blank_file(id, correlation_id)
+        }
+    }
+
+    fn blank_file(&self, id: FileId, correlation_id: &CorrelationId) -> File {
+        let now = self.clock.now();
+        File {
+            id,
+            version: 1,
+            content: FileContent::Nothing,
+            name: String::new(),
+            client_id: None,
+            program_id: None,
+            seller_id: None,
             correlation_id: correlation_id.as_str().to_owned(),
             status: FileStatus::Stored,
             stage: Stage::Checking,
@@ -164,19 +203,6 @@ impl Uploader {
             processed_at: None,
             created_at: now,
             updated_at: now,
-        };
-        match self.store.create_file(&file).await {
-            Ok(()) => {
-                self.metrics.count(Metric::FilesStored, 1);
-                tracing::info!(file_id = %id, name = file.name, "a file is stored");
-                Ok(file)
-            }
-            // Announced twice at the same time: the other one made it.
-            Err(StoreError::Conflict { .. }) => {
-                let file = self.store.file(id).await?.ok_or(UploadError::NoFile(id))?;
-                same_object(file, &object)
-            }
-            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Names of files as callers give them: a file that is a name yet, and another name for one.
 
-use weir_domain::{FileId, FileStatus, ObjectIdentity};
+use weir_domain::{FileId, ObjectIdentity};
 use weir_runtime::CorrelationId;
-use weir_store::{File, FileContent, NamedFile, Stage, StoreError};
+use weir_store::{File, NamedFile, StoreError};
 
 use super::{FileName, UploadError, UploadScope, Uploader};
 use crate::schema::{BodyError, BodySchema, Checked, MemberRule, Violation, required};
@@ -66,31 +66,12 @@ impl Uploader {
         unique: uuid::Uuid,
         correlation_id: &CorrelationId,
     ) -> Result<Naming, UploadError> {
-        let now = self.clock.now();
         // No object has an empty key's bucket and tag, so no object's file has this id.
         let place = ObjectIdentity::new("", scope.key(&unique.to_string()), "");
+        let id = FileId::of_object(&place);
         let file = File {
-            id: FileId::of_object(&place),
-            version: 1,
-            content: FileContent::Nothing,
             name: name.as_str().to_owned(),
-            client_id: Some(scope.client_id),
-            program_id: Some(scope.program_id),
-            seller_id: scope.seller_id,
-            correlation_id: correlation_id.as_str().to_owned(),
-            status: FileStatus::Stored,
-            stage: Stage::Checking,
-            checkpoint: None,
-            lease_until: None,
-            retry_count: 0,
-            stalled_count: 0,
-            batch_count: 0,
-            detail_count: 0,
-            error_log: None,
-            error_at: None,
-            processed_at: None,
-            created_at: now,
-            updated_at: now,
+            ..self.new_file(id, scope, correlation_id)
         };
         match self.store.register_file(&file).await {
             Ok(NamedFile::Done) => Ok(Naming::Done(Box::new(file))),

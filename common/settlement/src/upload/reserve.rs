@@ -1,0 +1,249 @@
+//! Places for files that are too large for a request: a file that waits for its object, and a URL that
+//! takes that object and no other.
+//!
+//! The URL is good for [`Uploader::PLACE_KEPT`], for so many bytes with that SHA-256, and once: where
+//! the object is, it is refused. So whatever comes to lie under the key is what was announced, and the
+//! file's id follows from the key alone. The object's event binds it to its file.
+//!
+//! A key that looks like a place's and is none's is a drop-in like any other.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+use weir_domain::{FileId, ObjectIdentity};
+use weir_runtime::CorrelationId;
+use weir_servicegate::FILE_BYTES_MAX;
+use weir_store::{File, FileContent, SignedPut, StoreError};
+
+use super::{FileName, UploadError, UploadScope, Uploader, key};
+use crate::schema::{BodyError, BodySchema, Checked, MemberRule, Violation, required};
+
+const NAME: &str = "name";
+const SIZE: &str = "size";
+const CHECKSUM: &str = "checksum_sha256";
+
+/// The body that asks for a place.
+pub static PLACE_BODY: BodySchema = BodySchema {
+    name: "place for a file",
+    members: &[
+        required(
+            NAME,
+            MemberRule::Text {
+                chars_min: 1,
+                chars_max: None,
+            },
+            "What the file is called: at most 255 characters, none of them a control character",
+        ),
+        required(
+            SIZE,
+            MemberRule::Whole {
+                min: 1,
+                max: FILE_BYTES_MAX,
+            },
+            "How many bytes it has",
+        ),
+        required(
+            CHECKSUM,
+            MemberRule::Text {
+                chars_min: 44,
+                chars_max: Some(64),
+            },
+            "The SHA-256 of its bytes, in hexadecimal or in base64",
+        ),
+    ],
+};
+
+/// A file that is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    name: FileName,
+    size_bytes: u64,
+    sha256: [u8; 32],
+}
+
+/// A place for a file.
+#[derive(Debug, Clone)]
+pub struct UploadPlace {
+    /// The file that waits for its object.
+    pub file: File,
+    /// How the object is to be sent.
+    pub put: SignedPut,
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Announced {
+    /// Reads the body that asks for a place.
+    ///
+    /// # Errors
+    /// It is no JSON object, breaks its schema, or has a name or a checksum that is none.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BodyError> {
+        let mut members = PLACE_BODY.read(bytes)?;
+        let mut text = |name| match members.remove(name) {
+            Some(Checked::Text(text)) => text,
+            _ => String::new(),
+        };
+        let name = FileName::new(text(NAME)).map_err(|error| (NAME, error.to_string()));
+        let sha256 = digest(&text(CHECKSUM)).ok_or_else(|| {
+            let rule = "must be a SHA-256: 64 hexadecimal digits, or base64 of 32 bytes";
+            (CHECKSUM, rule.to_owned())
+        });
+        let size_bytes = match members.remove(SIZE) {
+            Some(Checked::Whole(size)) => size,
+            _ => 0,
+        };
+        match (name, sha256) {
+            (Ok(name), Ok(sha256)) => Ok(Self {
+                name,
+                size_bytes,
+                sha256,
+            }),
+            (name, sha256) => {
+                let wrong = [name.err(), sha256.err()].into_iter().flatten();
+                let violation = |(name, rule)| Violation {
+                    place: format!("/{name}"),
+                    rule,
+                };
+                Err(BodyError::Invalid(wrong.map(violation).collect()))
+            }
+        }
+    }
+}
+
+/// The bytes of a digest in either form.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 {
+        return STANDARD.decode(text).ok()?.try_into().ok();
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let mut digits = pair.iter().map(|digit| char::from(*digit).to_digit(16));
+        let (high, low) = (digits.next()??, digits.next()??);
+        *byte = u8::try_from(high << 4 | low).ok()?;
+    }
+    Some(digest)
+}
+
+/// The id of the file whose object is to come under a key.
+fn id_of(bucket: &str, key: &str) -> FileId {
+    // No object has an empty entity tag.
+    FileId::of_object(&ObjectIdentity::new(bucket, key, ""))
+}
+
+impl Uploader {
+    /// How long a place is kept.
+    pub const PLACE_KEPT: Duration = Duration::from_mins(15);
+
+    /// Makes a place for a file. With the same `unique` it is the same place, for as long again.
+    pub async fn reserve(
+        &self,
+        scope: UploadScope,
+        announced: &Announced,
+        unique: Uuid,
+        correlation_id: &CorrelationId,
+    ) -> Result<UploadPlace, UploadError> {
+        let now = self.clock.now();
+        let bucket = &self.store.names().bucket;
+        let key = scope.place_key(unique, &announced.name);
+        let sha256 = STANDARD.encode(announced.sha256);
+        let size = announced.size_bytes;
+        let put = self
+            .store
+            .sign_upload(&key, size, &sha256, now, Self::PLACE_KEPT);
+        let put = put.await?;
+        let id = id_of(bucket, &key);
+        let mut file = self.new_file(id, scope, correlation_id);
+        key::last_part(&key).clone_into(&mut file.name);
+        file.content = FileContent::Awaited {
+            bucket: bucket.clone(),
+            key,
+        };
+        match self.store.create_file(&file).await {
+            Ok(()) => {}
+            // Made by an earlier run of the same request.
+            Err(StoreError::Conflict { .. }) => {
+                let made = self.store.file(id).await?;
+                file = made.ok_or(UploadError::NoFile(id))?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let kept = TimeDelta::from_std(Self::PLACE_KEPT).unwrap_or_default();
+        Ok(UploadPlace {
+            file,
+            put,
+            expires_at: now + kept,
+        })
+    }
+
+    /// The file that waited for an object, which is its own from now on; `None` when none did.
+    pub(super) async fn bound(&self, object: &ObjectIdentity) -> Result<Option<File>, UploadError> {
+        if !key::is_place(&object.key) {
+            return Ok(None);
+        }
+        let id = id_of(&object.bucket, &object.key);
+        loop {
+            let Some(mut file) = self.store.file(id).await? else {
+                return Ok(None);
+            };
+            if !matches!(file.content, FileContent::Awaited { .. }) {
+                return Ok(Some(file));
+            }
+            file.content = FileContent::Object(object.clone());
+            match self.save(&mut file).await {
+                Ok(()) => {
+                    tracing::info!(file_id = %id, name = file.name, "a file's object has come");
+                    return Ok(Some(file));
+                }
+                // Renamed, or bound by the same event, at the same time.
+                Err(UploadError::Store(StoreError::Conflict { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_is_the_same_in_hexadecimal_and_in_base64() {
+        let bytes: [u8; 32] = std::array::from_fn(|place| u8::try_from(place * 7).unwrap());
+        let hex = bytes
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        assert_eq!(digest(&hex), Some(bytes));
+        assert_eq!(digest(&hex.to_uppercase()), Some(bytes));
+        assert_eq!(digest(&STANDARD.encode(bytes)), Some(bytes));
+        for wrong in [
+            "",
+            &hex[1..],
+            &hex.replace('0', "g"),
+            &STANDARD.encode([1; 31]),
+        ] {
+            assert_eq!(digest(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_for_1_byte_to_5_gib() {
+        for (size, is_taken) in [
+            (0, false),
+            (1, true),
+            (FILE_BYTES_MAX - 1, true),
+            (FILE_BYTES_MAX, true),
+            (FILE_BYTES_MAX + 1, false),
+        ] {
+            let checksum = "0".repeat(64);
+            let body = format!(r#"{{"name":"a","size":{size},"checksum_sha256":"{checksum}"}}"#);
+            assert_eq!(
+                Announced::parse(body.as_bytes()).is_ok(),
+                is_taken,
+                "{size}"
+            );
+        }
+    }
+}

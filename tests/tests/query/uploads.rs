@@ -1,0 +1,263 @@
+//! Places for files that are too large for a request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use http::{HeaderName, HeaderValue, Method};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use weir_domain::{FileId, FileStatus, ObjectIdentity, Permission};
+use weir_query::Scope;
+use weir_runtime::{HttpRequest, HttpResponse, Metrics};
+use weir_settlement::TimeLimit;
+use weir_settlement::upload::{Progress, Uploader};
+use weir_store::File;
+use weir_tests::parts::{BUCKET, scope};
+use weir_tests::text::{self, charge};
+
+use crate::asking::Answered;
+use crate::reference_changes::id_of;
+use crate::schema::{check, is_error, places};
+use crate::settlements::{changed, operation, program_key};
+use crate::validation::take;
+
+const PATH: &str = "/v1/settlements/uploads";
+
+fn hex(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn reserve_as(key: &str, body: &Value) -> Answered {
+    let request = http::Request::post(PATH)
+        .header("Authorization", key)
+        .header("Content-Type", "application/json");
+    let answered = changed().ask(request.body(body.to_string().into()).unwrap());
+    check(&operation(&Method::POST, PATH), &answered);
+    answered
+}
+
+/// A place for some bytes.
+fn reserve(name: &str, bytes: &[u8]) -> Value {
+    let body = json!({"name": name, "size": bytes.len(), "checksum_sha256": hex(bytes)});
+    let answered = reserve_as(program_key(), &body);
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    answered.body
+}
+
+/// Sends bytes as a place says.
+fn put(url: &str, headers: &Value, bytes: impl Into<Bytes>) -> HttpResponse {
+    let mut request = HttpRequest::new(Method::PUT, url.parse().unwrap());
+    for (name, value) in headers.as_object().unwrap() {
+        let name: HeaderName = name.parse().unwrap();
+        if name != "content-length" && name != "host" {
+            let value: HeaderValue = value.as_str().unwrap().parse().unwrap();
+            request.headers.insert(name, value);
+        }
+    }
+    request.body = bytes.into();
+    changed()
+        .wait(changed().parts.network.http.send(request))
+        .unwrap()
+}
+
+fn put_place(place: &Value, bytes: impl Into<Bytes>) -> HttpResponse {
+    let upload = &place["upload"];
+    put(upload["url"].as_str().unwrap(), &upload["headers"], bytes)
+}
+
+/// Announces an object, as its event does, and takes its file to its end.
+fn announce(url: &str, etag: &str) -> File {
+    let url: weir_runtime::Url = url.parse().unwrap();
+    let path = percent_decoded(url.path());
+    let key = path.strip_prefix(&format!("/{BUCKET}/")).unwrap();
+    let parts = &changed().parts;
+    let clock = parts.timeline.clock().clone();
+    let uploader = Uploader {
+        store: parts.store.clone(),
+        clock: clock.clone(),
+        metrics: Metrics::discarded(clock.clone()),
+    };
+    changed().wait(async {
+        let object = ObjectIdentity::new(BUCKET, key, etag);
+        let correlation = "test-run".parse().unwrap();
+        let id = uploader.register(object, &correlation).await.unwrap().id;
+        let limit = TimeLimit::after(Duration::from_mins(5), &clock);
+        while uploader.work(id, &limit).await.unwrap() != Progress::Done {}
+        parts.store.file(id).await.unwrap().unwrap()
+    })
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            let digits = std::str::from_utf8(&digits).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+fn sound(number: &str) -> String {
+    text::one_batch(number, &[charge(number, "1.00")])
+}
+
+#[test]
+fn the_object_of_a_place_becomes_the_file_that_was_answered_once() {
+    let bytes = sound("PLACE-1");
+    let place = reserve("größe 1.xml", bytes.as_bytes());
+    let id = id_of(&place["file"]);
+    assert_eq!(place["file"]["status"], "Stored");
+    assert_eq!(place["file"]["name"], "größe 1.xml");
+    let target = format!("/v1/files/{id}");
+    assert_eq!(changed().get(program_key(), &target).body, place["file"]);
+    // Nothing waits for it until its object is there.
+    let open = changed()
+        .wait(changed().parts.store.open_files(None))
+        .unwrap();
+    assert!(!open.contains(&id.parse::<FileId>().unwrap()));
+    is_error(
+        &changed().get(program_key(), &format!("{target}/problems")),
+        409,
+        "conflict",
+    );
+    let sent = put_place(&place, bytes.clone());
+    assert_eq!(sent.status, 200, "{:?}", sent.body);
+    let etag = sent.headers["etag"].to_str().unwrap();
+    let files = changed().all(program_key(), "/v1/files").len();
+    for _ in 0..2 {
+        let file = announce(place["upload"]["url"].as_str().unwrap(), etag);
+        assert_eq!(
+            (file.id.to_string(), file.status),
+            (id.clone(), FileStatus::Processed)
+        );
+    }
+    assert_eq!(changed().all(program_key(), "/v1/files").len(), files);
+    let batches = changed().all(program_key(), &format!("{target}/batches"));
+    assert_eq!(batches.len(), 1);
+    // The same bytes under the same name, dropped in, are a file of their own.
+    let dropped = take(changed(), &scope().key("größe 1.xml"), bytes);
+    assert_ne!(dropped.id.to_string(), id);
+}
+
+#[test]
+fn a_place_takes_what_was_announced_and_nothing_else_and_once() {
+    let bytes = sound("PLACE-2");
+    let place = reserve("bound.xml", bytes.as_bytes());
+    let mut other = bytes.clone().into_bytes();
+    other[60] ^= 1;
+    for wrong in [other, bytes.as_bytes()[1..].to_vec(), Vec::new()] {
+        let sent = put_place(&place, wrong);
+        assert!(sent.status.is_client_error(), "{}", sent.status);
+    }
+    let url = place["upload"]["url"].as_str().unwrap();
+    let elsewhere = url.replace("bound.xml", "other.xml");
+    assert_eq!(
+        put(&elsewhere, &place["upload"]["headers"], bytes.clone()).status,
+        403
+    );
+    for dropped in ["x-amz-checksum-sha256", "if-none-match"] {
+        let mut headers = place["upload"]["headers"].clone();
+        if headers.as_object_mut().unwrap().remove(dropped).is_some() {
+            let sent = put(url, &headers, bytes.clone());
+            assert!(sent.status.is_client_error(), "{dropped}: {}", sent.status);
+        }
+    }
+    assert_eq!(put_place(&place, bytes.clone()).status, 200);
+    assert_eq!(put_place(&place, bytes).status, 412);
+}
+
+#[test]
+fn a_place_is_kept_for_fifteen_minutes() {
+    let now = changed().parts.timeline.now();
+    let kept = Uploader::PLACE_KEPT;
+    let body = "<a/>";
+    let sign = |minutes: i64| {
+        let key = scope().key(&format!("expired-{minutes}.xml"));
+        let sha256 = "0".repeat(43) + "=";
+        let at = now - TimeDelta::minutes(minutes);
+        let store = &changed().parts.store;
+        changed()
+            .wait(store.sign_upload(&key, 4, &sha256, at, kept))
+            .unwrap()
+    };
+    for (minutes, is_expired) in [(14, false), (16, true)] {
+        let signed = sign(minutes);
+        let headers: Value = signed
+            .headers
+            .into_iter()
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_iter()
+            .map(|(name, value)| (name, json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let sent = put(&signed.url, &headers, body);
+        // One that is good is asked for the checksum next.
+        assert_eq!(sent.status == 403, is_expired, "{minutes}: {:?}", sent.body);
+        assert!(sent.status.is_client_error());
+    }
+    let place = reserve("kept.xml", b"<a/>");
+    let until: chrono::DateTime<chrono::Utc> = place["upload"]["expires_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let left = (until - now).num_seconds();
+    assert!((900..960).contains(&left), "{left}");
+}
+
+#[test]
+fn a_key_that_is_no_places_is_a_drop_in_whatever_it_looks_like() {
+    let key = scope().key("uploads/8a0b7c6d-0000-4000-8000-000000000001/drop.xml");
+    let bytes = sound("PLACE-3");
+    let file = take(changed(), &key, bytes);
+    assert_eq!(
+        (file.status, file.name.as_str()),
+        (FileStatus::Processed, "drop.xml")
+    );
+    assert_eq!(FileId::of_object(file.object().unwrap()), file.id);
+}
+
+#[test]
+fn what_asks_for_a_place_is_checked() {
+    let good = json!({"name": "a.xml", "size": 1, "checksum_sha256": "0".repeat(64)});
+    let with = |name: &str, value: Value| {
+        let mut body = good.clone();
+        body[name] = value;
+        body
+    };
+    for body in [
+        json!({}),
+        with("size", json!(0)),
+        with("size", json!(-1)),
+        with("size", json!(1.5)),
+        with("size", json!("1")),
+        with("size", json!(5_368_709_121_u64)),
+        with("checksum_sha256", json!("0".repeat(43))),
+        with("name", json!("")),
+    ] {
+        let answered = reserve_as(program_key(), &body);
+        is_error(&answered, 400, "body_not_matching_json_schema");
+    }
+    for (body, place) in [
+        (
+            with("checksum_sha256", json!("g".repeat(64))),
+            "/checksum_sha256",
+        ),
+        (with("name", json!("n".repeat(256))), "/name"),
+    ] {
+        assert_eq!(places(&reserve_as(program_key(), &body)), [place]);
+    }
+    assert_eq!(
+        reserve_as(program_key(), &with("size", json!(5_368_709_120_u64))).status,
+        200
+    );
+    let wide = changed().key(Permission::ALL, Scope::default());
+    is_error(&reserve_as(&wide, &good), 403, "unauthorized");
+}
