@@ -183,7 +183,8 @@ async fn hand(rig: Arc<Rig>, file: FileId, number: u64) -> Vec<Deed> {
             id: None,
             since: None,
         };
-        deeds.push(deed(&rig, &batch, action, lines, asked).await);
+        let done = deed(&rig, &batch, action, lines, asked);
+        deeds.push(Box::pin(done).await);
     }
     deeds
 }
@@ -243,7 +244,7 @@ async fn deed(
         0 => random.jitter(Duration::from_millis(60)),
         _ => LIMIT,
     };
-    let told = match Clock::system().timeout(stops_after, acting).await {
+    let told = match Clock::system().timeout(stops_after, Box::pin(acting)).await {
         Ok(Ok(_)) => Told::Done,
         Ok(Err(ActionError::Refused(_) | ActionError::Busy(_))) => Told::Refused,
         Ok(Err(ActionError::PartlyRefused { changed, .. })) => Told::Partly(changed),

@@ -154,12 +154,12 @@ async fn cancel_amid_calls(slow: Duration) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_second_after_its_answer_a_cancel_of_the_batch_lets_no_call_begin() {
-    cancel_amid_calls(Duration::from_millis(1)).await;
+    Box::pin(cancel_amid_calls(Duration::from_millis(1))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_that_answer_late_let_no_call_begin_that_a_cancel_forbids() {
-    cancel_amid_calls(Duration::from_millis(2_500)).await;
+    Box::pin(cancel_amid_calls(Duration::from_millis(2_500))).await;
 }
 
 #[tokio::test]
