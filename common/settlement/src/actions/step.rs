@@ -81,7 +81,7 @@ pub enum Refusal {
 }
 
 /// What an action does to a detail. `reach` tells whether a person named it. Confirming a draft
-/// leaves what the draft's record states to [`super::confirm`].
+/// leaves what the draft's record states to the code that confirms drafts.
 pub fn step(action: BatchAction, detail: &Detail, reach: Reach, now: DateTime<Utc>) -> Step {
     // A cancel is the last thing that needs to be said of a detail: an open one is never so far gone
     // that it would have to be sent instead.
