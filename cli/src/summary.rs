@@ -218,6 +218,7 @@ fn reasons(batches: &[Batch], details: &DetailsInError, paint: Paint) -> String 
         if more > 0 && !shown.is_empty() {
             append(&mut text, format_args!("  … and {} more\n", grouped(more)));
         }
+        text.push_str(&next_step(batch));
     }
     let more = in_error.len().saturating_sub(BATCHES_DETAILED_MAX);
     if more > 0 {
@@ -226,6 +227,18 @@ fn reasons(batches: &[Batch], details: &DetailsInError, paint: Paint) -> String 
         append(&mut text, format_args!("\n… and {more} with errors\n"));
     }
     text
+}
+
+/// What a person may do about a batch in error, as a line.
+fn next_step(batch: &Batch) -> String {
+    let id = batch.id;
+    if batch.batch_detail_error_count > 0 {
+        format!("  To mend them: weir errors get {id} --out errors.csv\n")
+    } else if batch.batch_detail_count == 0 {
+        format!("  Once that is put right: weir retry {id}\n")
+    } else {
+        String::new()
+    }
 }
 
 fn detail_line(detail: &Detail, paint: Paint) -> String {

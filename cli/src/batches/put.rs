@@ -282,7 +282,7 @@ fn text(arguments: &Put, outcome: &Outcome, paint: Paint) -> String {
         };
         append(
             &mut text,
-            format_args!("\n{problems}: {nothing}. Mend them, and send the table again.\n"),
+            format_args!("\n{problems}: {nothing}. Mend the table, and send it again.\n"),
         );
         return text;
     }

@@ -87,16 +87,15 @@ pub(super) fn done(wish: &Wish) -> String {
 
 /// What is asked.
 pub(super) fn question(wish: &Wish) -> String {
-    let whole = wish.named.is_empty();
-    let what = if whole { "all of that" } else { "these" };
-    let verb = match wish.action {
-        BatchAction::Cancel => "Cancel",
-        BatchAction::Retry | BatchAction::Revive => "Send again",
-        BatchAction::ConfirmDrafts => "Send as drafted",
-        BatchAction::CancelDrafts => "Discard the drafts of",
-        BatchAction::Retake => return "Take the batch again?".to_owned(),
-    };
-    format!("{verb} {what}?")
+    let is_whole = wish.named.is_empty();
+    let what = if is_whole { "all of that" } else { "these" };
+    match wish.action {
+        BatchAction::Cancel => format!("Cancel {what}?"),
+        BatchAction::Retry | BatchAction::Revive => format!("Send {what} again?"),
+        BatchAction::ConfirmDrafts => format!("Send {what} as drafted?"),
+        BatchAction::CancelDrafts => "Discard these drafts?".to_owned(),
+        BatchAction::Retake => "Take the batch again?".to_owned(),
+    }
 }
 
 /// What would change, each line ended.

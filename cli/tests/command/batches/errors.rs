@@ -120,7 +120,7 @@ fn a_table_is_taken_whole_or_its_problems_are_told_by_row_and_column() {
     );
     assert!(
         ran.stdout
-            .contains(": nothing of the table was taken. Mend them,"),
+            .contains(": nothing of the table was taken. Mend the table,"),
         "{ran:?}"
     );
     let ran = local.weir(&[&put[..], &["--yes", "--json"]].concat());
