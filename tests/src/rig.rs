@@ -209,7 +209,7 @@ impl Rig {
         loop {
             let count = self.process_messages().await;
             let counts = self.parts.counts(crate::parts::DETAILS);
-            if count == 0 && counts.delayed + counts.in_flight == 0 {
+            if count == 0 && counts.ready + counts.delayed + counts.in_flight == 0 {
                 return;
             }
             if count == 0 {
