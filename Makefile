@@ -1,13 +1,13 @@
 # Every command that a person needs. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt build bench clean-data
+.PHONY: help run test lint fmt build deploy destroy test-deployed bench clean-data
 
 # Where `make run` keeps everything.
 DATA ?= .weir
 
 help: ## This list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Start the system and settle a sample; FILE=… one's own file, ONCE=1 end when it is done
 	@DATA='$(DATA)' FILE='$(FILE)' ONCE='$(ONCE)' bash scripts/run.sh
@@ -21,8 +21,17 @@ lint: ## Format, lints and documentation, without a warning
 fmt: ## Format the code
 	@cargo fmt --all
 
-build: ## Release binaries; the Lambda packages come with the deployment
-	@cargo build --release --workspace --bins
+build: ## The packages for Lambda, in target/lambda; ARCH=x86_64, PROFILE=lambda-quick
+	@ARCH='$(ARCH)' PROFILE='$(PROFILE)' bash scripts/build.sh
+
+deploy: ## Deploy them: STAGE=dev; asks for the parameters the first time
+	@STAGE='$(STAGE)' YES='$(YES)' bash scripts/deploy.sh
+
+destroy: ## Take a deployment away, but for its data: STAGE=dev
+	@STAGE='$(STAGE)' bash scripts/destroy.sh
+
+test-deployed: ## Deploy into an emulator on this machine, and see every function work
+	@bash scripts/test-deployed.sh
 
 bench: ## Every benchmark; prints a table and writes target/bench.json
 	@cargo run --quiet --profile bench-local --package weir-bench

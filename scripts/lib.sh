@@ -57,3 +57,28 @@ step() {
     "$@"
     printf '== %s: %s s\n' "$name" "$((SECONDS - begun))"
 }
+
+# Makes the Python environment of scripts/requirements-NAME.txt, unless it is there as it is written down, and prints
+# where it is.
+environment() {
+    local name=$1 folder
+    folder=$(cd "${CARGO_TARGET_DIR:-target}" 2>/dev/null && pwd || true)
+    if [ -z "$folder" ]; then
+        mkdir -p "${CARGO_TARGET_DIR:-target}"
+        folder=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+    fi
+    folder=$folder/venv-$name
+    if ! cmp -s "scripts/requirements-$name.txt" "$folder/requirements.txt"; then
+        if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+            fail "python3 with venv is missing: $(install_command python3-venv)"
+        fi
+        rm -rf "$folder"
+        python3 -m venv "$folder"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "scripts/requirements-$name.txt" >&2
+        cp "scripts/requirements-$name.txt" "$folder/requirements.txt"
+    fi
+    say "$folder"
+}
+
+# The functions: a folder each.
+functions() { find functions -mindepth 2 -maxdepth 2 -name Cargo.toml | cut -d/ -f2 | LC_ALL=C sort; }
