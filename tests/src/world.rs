@@ -389,6 +389,7 @@ impl World {
             user_updated_at: dice.one_in(3).then(|| dice.moment()),
             user_updated_by: dice.one_in(3).then(|| dice.name()),
             task: None,
+            last_task: None,
         };
         let mut puts = PutBuffer::new(store, 4);
         for detail in &details {

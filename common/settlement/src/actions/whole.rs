@@ -52,7 +52,8 @@ impl Actions {
         if let Some(task) = batch.task.as_ref().filter(|task| asked.id != Some(task.id)) {
             return Err(ActionError::Busy(task.action));
         }
-        if is_nothing_to_do(batch, action) {
+        let is_done = asked.id.is_some() && asked.id == batch.last_task;
+        if is_done || is_nothing_to_do(batch, action) {
             return Ok(batch.clone());
         }
         let task = self.task(action, asked);
@@ -105,6 +106,9 @@ impl Actions {
         }
         let found = self.store.batch(batch).await?;
         let found = found.ok_or(ActionError::NoBatch(batch))?;
+        if found.last_task == Some(task.id) {
+            return Ok(());
+        }
         let other = found.task.map_or(task.action, |task| task.action);
         Err(ActionError::Busy(other))
     }

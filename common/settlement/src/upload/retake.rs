@@ -38,6 +38,7 @@ impl Uploader {
         let batch = Batch {
             user_updated_at: Some(task.at),
             user_updated_by: Some(task.actor.clone()),
+            last_task: Some(task.id),
             updated_at: self.clock.now(),
             ..batch
         };

@@ -294,6 +294,7 @@ impl<'a> Split<'a> {
             user_updated_at: None,
             user_updated_by: None,
             task: None,
+            last_task: None,
         })
     }
 }

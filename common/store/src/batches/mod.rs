@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use chrono::{DateTime, Utc};
 pub use counters::{ChangedBy, CounterChange};
 pub use task::BatchTask;
+use uuid::Uuid;
 use weir_domain::{
     BatchId, BatchOrdinal, BatchStatus, ClientId, Counters, Currency, FileId, LineNumber,
     ProgramId, SellerId,
@@ -14,7 +15,7 @@ use weir_domain::{
 
 use crate::error::{sorted, unavailable};
 use crate::get::{in_order_of, keys_of};
-use crate::item::{Item, Reader, Writer, bytes, number, text, time};
+use crate::item::{Item, Reader, Writer, bytes, number, text, time, uuid};
 use crate::payload::{compress, decompress};
 use crate::tables::BATCHES;
 use crate::{CreatedId, DetailPlace, Month, Store, StoreError};
@@ -69,6 +70,8 @@ pub struct Batch {
     pub user_updated_by: Option<String>,
     /// What is being done to the whole of it.
     pub task: Option<BatchTask>,
+    /// The last task that was ended: it is not begun again, however late its beginning is repeated.
+    pub last_task: Option<Uuid>,
 }
 
 impl Batch {
@@ -130,6 +133,7 @@ impl Batch {
             .with_some("user_updated_at", self.user_updated_at.map(time))
             .with_some("user_updated_by", self.user_updated_by.as_ref().map(text))
             .with_all(task.into_iter().flatten())
+            .with_some("last_task", self.last_task.map(uuid))
             .finish())
     }
 
@@ -173,6 +177,7 @@ impl Batch {
             user_updated_at: read.opt_time("user_updated_at")?,
             user_updated_by: opt_text("user_updated_by")?,
             task: BatchTask::read(&read)?,
+            last_task: read.opt_id("last_task")?,
         })
     }
 }

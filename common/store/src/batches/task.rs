@@ -64,7 +64,7 @@ impl BatchTask {
 }
 
 impl Store {
-    /// Begins a task, unless one is going on: `false`. The batch counts as changed by its actor; one
+    /// Begins a task, unless one is going on or it was ended already: `false`. The batch counts as changed by its actor; one
     /// that is to be taken again is `Unprocessed` from here on.
     pub async fn begin_task(&self, batch: BatchId, task: &BatchTask) -> Result<bool, StoreError> {
         const RESET: &str = ", #status = :status REMOVE processed_at, error_at, error_log";
@@ -79,7 +79,8 @@ impl Store {
             .key("id", text(batch.to_string()))
             // Also when the answer to a first try was lost.
             .condition_expression(
-                "attribute_exists(id) AND (attribute_not_exists(task_id) OR task_id = :task_id)",
+                "attribute_exists(id) AND (attribute_not_exists(task_id) OR task_id = :task_id) \
+                 AND (attribute_not_exists(last_task) OR last_task <> :task_id)",
             )
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":open", text(OPEN))
@@ -168,10 +169,14 @@ impl Store {
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         update = if is_done {
             update
-                .update_expression(format!("SET updated_at = :now {REMOVED}, #open"))
+                .update_expression(format!(
+                    "SET updated_at = :now, last_task = :task {REMOVED}, #open"
+                ))
                 .expression_attribute_names("#open", "open")
         } else {
-            update.update_expression(format!("SET updated_at = :now {REMOVED}"))
+            update.update_expression(format!(
+                "SET updated_at = :now, last_task = :task {REMOVED}"
+            ))
         };
         match update.send().await.map_err(sorted("end a batch's task")) {
             Ok(answer) => {

@@ -81,6 +81,7 @@ pub(crate) fn batch(file: u32, ordinal: u32) -> Batch {
         user_updated_at: None,
         user_updated_by: None,
         task: None,
+        last_task: None,
     }
 }
 
