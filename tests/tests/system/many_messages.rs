@@ -167,9 +167,12 @@ async fn of_ten_thousand_messages_through_the_queue_each_is_accounted_for() {
     for kind in KINDS {
         let is_poison = |number: u32| number % POISON_EVERY == POISON_EVERY - 1;
         let bodies: Vec<String> = (0..EACH)
-            .map(|number| match is_poison(number) {
-                true => poison(kind, number, at).0,
-                false => body(kind, number, "created", at, &format!("{kind} {number}")),
+            .map(|number| {
+                if is_poison(number) {
+                    poison(kind, number, at).0
+                } else {
+                    body(kind, number, "created", at, &format!("{kind} {number}"))
+                }
             })
             .collect();
         let ids = local.send(&bodies).await;
