@@ -412,6 +412,7 @@ fn make_large_batches(asked: &Asked, count: u32, header_bytes: usize) -> String 
             user_updated_at: None,
             user_updated_by: None,
             task: None,
+            last_task: None,
         };
         asked.wait(asked.parts.store.create_batch(&batch)).unwrap();
     }
