@@ -383,6 +383,7 @@ fn a_seller_with_batches_is_not_deleted() {
         user_updated_at: None,
         user_updated_by: None,
         task: None,
+        last_task: None,
     };
     world.wait(world.parts.store.create_batch(&batch)).unwrap();
     let program = format!("/v1/clients/{}/programs/{}", family.client, family.program);
