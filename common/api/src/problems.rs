@@ -97,13 +97,12 @@ pub(crate) async fn list(
         only: ask.scope.seller_id,
         bytes_max: READ_BYTES_MAX,
     };
-    let page = match &wanted.cursor {
-        Some(cursor) => problems.page_at(cursor, wanted.page_size).await,
-        None => {
-            let before = wanted.page_number.unwrap_or(1) - 1;
-            let skip = before.saturating_mul(wanted.page_size as u64);
-            problems.page(skip, wanted.page_size).await
-        }
+    let page = if let Some(cursor) = &wanted.cursor {
+        problems.page_at(cursor, wanted.page_size).await
+    } else {
+        let before = wanted.page_number.unwrap_or(1) - 1;
+        let skip = before.saturating_mul(wanted.page_size as u64);
+        problems.page(skip, wanted.page_size).await
     };
     let page = page.map_err(no_page)?;
     let mut answer_headers = HeaderMap::new();

@@ -37,7 +37,7 @@ fn answer(body: impl Into<Bytes>) -> Answer {
     }
 }
 
-fn is_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> bool {
+fn is_conflict<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Conflict { .. }))
 }
 
@@ -48,7 +48,7 @@ async fn one_claims_a_request_and_its_answer_is_found_as_it_was() {
     let id = &id();
     assert_eq!(store.answer_record(id, at(0)).await, Ok(None));
     store.claim_answer(id, &claim(1, 0)).await.unwrap();
-    assert!(is_conflict(store.claim_answer(id, &claim(2, 1)).await));
+    assert!(is_conflict(&store.claim_answer(id, &claim(2, 1)).await));
     let running = AnswerRecord {
         fingerprint: [7; 32],
         seed: Uuid::from_u128(101),
@@ -63,9 +63,9 @@ async fn one_claims_a_request_and_its_answer_is_found_as_it_was() {
         let run = Uuid::from_u128(run);
         store.keep_answer(id, run, at(millis), &answer("{}")).await
     };
-    assert!(is_conflict(keep(2, 3).await), "another run's");
+    assert!(is_conflict(&keep(2, 3).await), "another run's");
     keep(1, 4).await.unwrap();
-    assert!(is_conflict(keep(1, 5).await), "the first answer stays");
+    assert!(is_conflict(&keep(1, 5).await), "the first answer stays");
     let answered = AnswerRecord {
         ends_at: at(4) + ANSWER_KEPT,
         state: AnswerState::Answered(answer("{}")),
@@ -77,7 +77,7 @@ async fn one_claims_a_request_and_its_answer_is_found_as_it_was() {
     store.release_answer(id, Uuid::from_u128(1)).await.unwrap();
     store.forget_answer(id, Uuid::from_u128(1)).await.unwrap();
     assert!(is_conflict(
-        store
+        &store
             .take_over_answer(id, Uuid::from_u128(1), &claim(3, 7))
             .await
     ));
@@ -100,7 +100,7 @@ async fn an_answer_counts_until_a_day_after_it_and_no_longer() {
         assert_eq!(found.is_some(), counts, "{millis}");
     }
     assert!(is_conflict(
-        store.claim_answer(id, &claim(2, end_ms - 1)).await
+        &store.claim_answer(id, &claim(2, end_ms - 1)).await
     ));
     store.claim_answer(id, &claim(2, end_ms)).await.unwrap();
     let found = store.answer_record(id, at(end_ms)).await;
@@ -124,7 +124,7 @@ async fn what_is_taken_over_keeps_its_seed_and_whoever_had_it_is_out() {
         .await
         .unwrap();
     assert!(
-        is_conflict(store.take_over_answer(id, one, &claim(3, 20_000)).await),
+        is_conflict(&store.take_over_answer(id, one, &claim(3, 20_000)).await),
         "one of two takes it over"
     );
     let found = store.answer_record(id, at(20_000)).await;
@@ -139,7 +139,7 @@ async fn what_is_taken_over_keeps_its_seed_and_whoever_had_it_is_out() {
     assert_eq!(found, Ok(Some(expected.clone())));
     // What the first run still sends comes too late.
     assert!(is_conflict(
-        store
+        &store
             .keep_answer(id, one, at(20_001), &answer("late"))
             .await
     ));
