@@ -201,13 +201,19 @@ impl Store {
         }
     }
 
-    /// Revokes the key with an id, and tells whether there is one. The first time it was revoked at
-    /// stays.
+    /// Revokes every key with an id, and tells whether there is one: nothing keeps two keys from having
+    /// one id, and whoever revokes it means what goes by it. The first time that each was revoked at
+    /// stays. Where it fails some may be revoked; doing it again revokes the rest.
     pub async fn revoke_api_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let keys = self.api_keys().await?;
-        let Some((hash, _)) = keys.iter().find(|(_, record)| record.id == id) else {
-            return Ok(false);
-        };
+        let mut is_there = false;
+        for (hash, _) in keys.iter().filter(|(_, record)| record.id == id) {
+            is_there |= self.revoke_one(hash, now).await?;
+        }
+        Ok(is_there)
+    }
+
+    async fn revoke_one(&self, hash: &ApiKeyHash, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let answer = self
             .dynamodb()
             .update_item()

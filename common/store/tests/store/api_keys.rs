@@ -60,3 +60,29 @@ async fn a_revoked_key_stays_with_the_time_it_was_first_revoked_at() {
     };
     assert_eq!(store.api_key(&hash(1)).await, Ok(Some(revoked)));
 }
+
+#[tokio::test]
+async fn every_key_with_an_id_is_revoked_and_no_other() {
+    let store = Tables::new().await;
+    let store = &store.store;
+    for (secret, number) in [(1, 1), (2, 1), (3, 2), (4, 1)] {
+        let (hash, record) = (hash(secret), record(number));
+        store.create_api_key(&hash, &record).await.unwrap();
+    }
+    let first = ApiKeyRecord {
+        revoked_at: Some(at(5)),
+        ..record(1)
+    };
+    store.put_api_key(&hash(4), &first).await.unwrap();
+    let revoked = store.revoke_api_key(Uuid::from_u128(1), at(10)).await;
+    assert_eq!(revoked, Ok(true));
+    for (secret, expected) in [
+        (1, Some(at(10))),
+        (2, Some(at(10))),
+        (3, None),
+        (4, Some(at(5))),
+    ] {
+        let key = store.api_key(&hash(secret)).await.unwrap().unwrap();
+        assert_eq!(key.revoked_at, expected, "{secret}");
+    }
+}
