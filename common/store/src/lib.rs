@@ -56,7 +56,7 @@ pub use objects::{ObjectReader, SignedPut};
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
 pub use queues::{BatchTaskMessage, DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{
-    Changed, Client, Customer, Deletion, Kept, Parent, Program, Reference, ReferenceChange,
+    Changed, Client, Customer, Deletion, Kept, Owner, Parent, Program, Reference, ReferenceChange,
     ReferenceKind, ReferenceWrite, ReportSchedule, Seller, SellerContact, TOMBSTONE_DAYS, Written,
 };
 pub use tables::{Index, Key, KeyKind, TABLES, Table};

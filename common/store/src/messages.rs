@@ -24,6 +24,12 @@ use item::{Apart, Stored, cut};
 
 const WRITE: &str = "write a message";
 const READ: &str = "read messages";
+/// The attribute that names the message whose body is sent again.
+const REPLAY_OF: &str = "replay_of";
+/// The attribute that carries the correlation id.
+const CORRELATION_ID: &str = "correlation_id";
+/// The type of both.
+const TEXT_TYPE: &str = "String";
 /// Where texts lie that no item has room for, under their message's id. Nothing else is uploaded there: it
 /// is no client's folder.
 pub const MESSAGES_PREFIX: &str = "messages/";
@@ -69,15 +75,38 @@ pub enum MessageMark {
         /// When.
         at: DateTime<Utc>,
     },
-    /// It could not be applied.
+    /// It could not be applied, once more.
     Failed {
         /// When.
         at: DateTime<Utc>,
         /// Why, in words; cut to 4 000 characters.
         error_log: String,
-        /// How often that has happened, this time included.
-        failure_count: u32,
     },
+}
+
+impl Message {
+    /// Most bytes that a queue takes for a message: its body, and the names, types and values of its
+    /// attributes (a limit of SQS).
+    pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+
+    /// The attributes with which it is put on its queue again.
+    fn replay_attributes(&self) -> [(&'static str, String); 2] {
+        [
+            (REPLAY_OF, self.id.to_string()),
+            (CORRELATION_ID, self.correlation_id.clone()),
+        ]
+    }
+
+    /// How many bytes it is to a queue when it is put there again: more than when it came, by what says
+    /// that it is no new one.
+    pub fn replay_bytes(&self) -> usize {
+        let attributes = self.replay_attributes();
+        let attributes = attributes.iter();
+        self.body.len()
+            + attributes
+                .map(|(name, value)| name.len() + TEXT_TYPE.len() + value.len())
+                .sum::<usize>()
+    }
 }
 
 impl Store {
@@ -168,17 +197,20 @@ impl Store {
         })
     }
 
-    /// Notes what applying a message came to. One that was processed stays so whatever comes later,
-    /// and is no error; one that is not there is a [`StoreError::Refused`].
-    pub async fn mark_message(&self, id: MessageId, mark: &MessageMark) -> Result<(), StoreError> {
+    /// Notes what applying a message came to, and tells whether that was noted: one that was processed
+    /// stays so whatever fails later. Failures are counted here, each at least once.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when there is no such message.
+    pub async fn mark_message(
+        &self,
+        id: MessageId,
+        mark: &MessageMark,
+    ) -> Result<bool, StoreError> {
         const OPERATION: &str = "mark a message";
         let (status, at, failure) = match mark {
             MessageMark::Processed { at } => (MessageStatus::Processed, *at, None),
-            MessageMark::Failed {
-                at,
-                error_log,
-                failure_count,
-            } => (MessageStatus::Failed, *at, Some((error_log, failure_count))),
+            MessageMark::Failed { at, error_log } => (MessageStatus::Failed, *at, Some(error_log)),
         };
         let request = self
             .dynamodb()
@@ -193,30 +225,30 @@ impl Store {
             None => request
                 .update_expression("SET #status = :status, processed_at = :at, updated_at = :at")
                 .condition_expression("attribute_exists(id)"),
-            Some((error_log, failure_count)) => request
+            Some(error_log) => request
                 .update_expression(
                     "SET #status = :status, failed_at = :at, updated_at = :at, \
-                     error_log = :error_log, failure_count = :failure_count",
+                     error_log = :error_log ADD failure_count :once",
                 )
                 .condition_expression("attribute_exists(id) AND #status <> :processed")
                 .expression_attribute_values(":processed", text(MessageStatus::Processed.name()))
                 .expression_attribute_values(":error_log", text(cut(error_log)))
-                .expression_attribute_values(":failure_count", number(*failure_count)),
+                .expression_attribute_values(":once", number(1)),
         };
         match request.send().await.map_err(sorted(OPERATION)) {
             Ok(answer) => {
                 self.capacity.wrote(answer.consumed_capacity());
-                Ok(())
+                Ok(true)
             }
             Err(StoreError::Conflict { operation }) => {
-                let known = self.messages(&[id]).await?;
+                let known = self.messages_unread(&[id]).await?;
                 if known.is_empty() {
                     return Err(StoreError::Refused {
                         operation,
                         reason: format!("there is no message {id}"),
                     });
                 }
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error),
         }
@@ -257,27 +289,28 @@ impl Store {
     }
 
     /// Puts the body of a kept message on a queue again, with the attributes that name it: whoever
-    /// receives it knows that it is no new one. Fair by the message's group.
+    /// receives it knows that it is no new one. Fair by the message's group. A queue refuses one of more
+    /// than [`Message::QUEUE_BYTES_MAX`], which [`Message::replay_bytes`] tells before.
     pub async fn send_replay(&self, queue_url: &str, message: &Message) -> Result<(), StoreError> {
         const OPERATION: &str = "replay a message";
         let attribute = |value: String| {
             MessageAttributeValue::builder()
-                .data_type("String")
+                .data_type(TEXT_TYPE)
                 .string_value(value)
                 .build()
                 .map_err(|_| unavailable(OPERATION, "an attribute is incomplete"))
         };
-        self.clients
+        let mut request = self
+            .clients
             .sqs
             .send_message()
             .queue_url(queue_url)
             .message_body(&message.body)
-            .set_message_group_id(message.group_id.clone())
-            .message_attributes("replay_of", attribute(message.id.to_string())?)
-            .message_attributes("correlation_id", attribute(message.correlation_id.clone())?)
-            .send()
-            .await
-            .map_err(sorted(OPERATION))?;
+            .set_message_group_id(message.group_id.clone());
+        for (name, value) in message.replay_attributes() {
+            request = request.message_attributes(name, attribute(value)?);
+        }
+        request.send().await.map_err(sorted(OPERATION))?;
         Ok(())
     }
 }

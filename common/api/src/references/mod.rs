@@ -242,6 +242,7 @@ fn reports() -> Vec<SchedulableReport> {
 
 fn not_changed<C: Changeable>(error: ReferenceError, place: Place) -> ApiError {
     let name = C::RESOURCE.name;
+    let seconds = error.retry_after_seconds().unwrap_or(1);
     match error {
         ReferenceError::NoSuch(kind) if kind == C::KIND => ApiError::no_such(name),
         ReferenceError::NoSuch(kind) => ApiError::no_such(&kind.name().replace('-', " ")),
@@ -259,11 +260,18 @@ fn not_changed<C: Changeable>(error: ReferenceError, place: Place) -> ApiError {
         ReferenceError::BeingDeleted(kind) => {
             let kind = kind.name().replace('-', " ");
             let how = format!("The {kind} is being deleted: try again in some seconds.");
-            ApiError::Busy(how, 2)
+            ApiError::Busy(how, seconds)
         }
         ReferenceError::Newer => {
-            let how = format!("The {name} was changed later than this: try again.");
-            ApiError::Busy(how, 1)
+            let how = format!("Others change the {name} at the same time: try again.");
+            ApiError::Busy(how, seconds)
+        }
+        ReferenceError::Ahead(_) => {
+            let how = format!(
+                "The last change of the {name} came with a time that is {seconds} s ahead of the clock \
+                 here: try again then."
+            );
+            ApiError::Busy(how, seconds)
         }
         ReferenceError::Store(error) => {
             tracing::error!(?place, "reference data could not be changed");

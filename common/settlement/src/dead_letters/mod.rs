@@ -11,7 +11,8 @@
 //! that is valid, and nobody may take it for one that was never sent.
 //!
 //! A dead letter that comes twice is the same message, and finds no detail left to mark. It counts each
-//! time: whether its queue has repeated it or it has been replayed and died again is not to be told.
+//! time: whether its queue has repeated it or it has been replayed and died again is not to be told. Of one that
+//! was kept before, what was told of it stays, and this is added.
 
 use std::time::Duration;
 
@@ -79,8 +80,7 @@ impl DeadLetters {
         if !is_noted {
             let mark = MessageMark::Failed {
                 at: now,
-                error_log: why.clone(),
-                failure_count: known.failure_count.saturating_add(1),
+                error_log: told_after(known.error_log.as_deref(), why),
             };
             self.store.mark_message(known.id, &mark).await?;
         }
@@ -226,6 +226,16 @@ fn undeliverable(
             detail,
         },
     })
+}
+
+/// What is told of a message that died, after what was told of it before: that says more, so it stays first,
+/// and what has no room is cut at the end.
+fn told_after(before: Option<&str>, why: String) -> String {
+    match before {
+        None | Some("") => why,
+        Some(before) if before.ends_with(&why) => before.to_owned(),
+        Some(before) => format!("{before}; {why}"),
+    }
 }
 
 /// Why a message is among the dead letters, as far as that can be known there.

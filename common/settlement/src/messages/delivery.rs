@@ -278,6 +278,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_subject_is_cut_after_1024_characters() {
+        for (chars, kept) in [
+            (0, 0),
+            (1, 1),
+            (1_023, 1_023),
+            (1_024, 1_024),
+            (1_025, 1_024),
+        ] {
+            let body = json!({"Type": "Notification", "MessageId": "n-1", "Message": "{}",
+                "Subject": "ü".repeat(chars)});
+            let message = delivery("a", &body.to_string()).to_message(DateTime::UNIX_EPOCH);
+            let expected = (kept > 0).then(|| "ü".repeat(kept));
+            assert_eq!(message.subject, expected, "{chars}");
+        }
+    }
+
+    #[test]
     fn what_a_message_says_of_another_does_not_make_it_that_one() {
         let mut replay = delivery("b", "{}");
         let id = |delivery: &Delivery| delivery.to_message(DateTime::UNIX_EPOCH).id;

@@ -10,7 +10,7 @@
 //! | `customer` | `id`, `client_id`, `program_id`; `name` |
 //! | `seller_contact` | `id`, `client_id`, `program_id`, `seller_id`; `name`, `email`, `country`, `state`, `city`, `street`, `post_code` |
 //!
-//! What stands after the semicolon may be missing, and is then removed. `created` and `updated` mean the
+//! What stands after the semicolon may be missing, or `null`, and is then removed. `created` and `updated` mean the
 //! same: that it is so now. For `deleted` the `id` is enough. A `group_id` beside `type` is kept with the
 //! message. Members besides these are ignored. Refused,
 //! with every violation at once: a name that comes twice, other types, a time that is none or lies more than five minutes
@@ -64,9 +64,12 @@ pub(super) fn read(body: &str, now: DateTime<Utc>) -> Result<Told, Vec<String>> 
     let text = text_of(body);
     let value =
         json::value(&text).map_err(|error| one(format!("the message is not JSON: {error}")))?;
-    let Value::Object(members) = value else {
+    let Value::Object(mut members) = value else {
         return Err(one("the message must be an object".to_owned()));
     };
+    if let Some(Value::Object(data)) = members.get_mut("data") {
+        data.retain(|_, value| !value.is_null());
+    }
     let mut top = Members::of(&members, "", now);
     let kind = top.kind();
     let occurred_at = top.occurred_at();

@@ -8,8 +8,13 @@
 //!   older than what is known, or as old, changes nothing and counts as processed.
 //! - What belongs to something that is not known yet, neither as it is nor as deleted, is handed back to
 //!   the queue, as what it waits for may be on its way; so is a seller whose alternate id another one
-//!   still has, and what names another client or program than what it belongs to has, as the change of
+//!   still has, and what names another client or program than what it belongs to has or had, as the change of
 //!   that may be on its way. After some receives it fails.
+//! - What something belongs to is what the first message said that made it: nothing moves to another client,
+//!   program or seller while it is there, as what hangs on it would stay behind. What says otherwise waits
+//!   for a deletion, and fails as well.
+//! - Two sellers that are to swap their alternate ids wait for each other, and both fail. Whoever sends them
+//!   takes the id off one of them first, and gives it the other's last.
 //! - What was kept so long ago that a deletion since may be forgotten creates nothing anew: it fails.
 //! - A deletion takes effect even where something hangs on what is deleted. Upstream has decided it, and
 //!   a message that waits for others would make their order matter.
@@ -20,11 +25,13 @@ mod delivery;
 mod event;
 mod replay;
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use uuid::Uuid;
 use weir_domain::MessageStatus;
 use weir_runtime::{Clock, Metric, Metrics, Reader};
 use weir_store::{
-    Changed, Message, MessageMark, Reference, ReferenceChange, Store, StoreError, TOMBSTONE_DAYS,
+    Changed, Message, MessageMark, Owner, Reference, ReferenceChange, ReferenceKind, Store,
+    StoreError, TOMBSTONE_DAYS,
 };
 
 pub use delivery::Delivery;
@@ -81,7 +88,7 @@ pub enum Synced {
     Applied,
     /// It is older than what is known, or has been dealt with before.
     Unchanged,
-    /// It failed, and says why.
+    /// It failed, and says why. One that was applied before does not: it stays as it is.
     Failed,
 }
 
@@ -145,11 +152,10 @@ impl Synchronizer {
 
     /// Whether it would create something of which nobody can know that it was not deleted since.
     async fn is_too_old(&self, message: &Message, told: &Told) -> Result<bool, StoreError> {
-        let age = self.clock.now() - message.created_at;
         let ReferenceChange::Put(reference) = &told.change else {
             return Ok(false);
         };
-        if age <= TimeDelta::days(CREATES_DAYS_MAX) {
+        if !is_long_ago(message.created_at, self.clock.now()) {
             return Ok(false);
         }
         let (kind, id) = (reference.kind(), reference.id());
@@ -162,9 +168,9 @@ impl Synchronizer {
             let Some(parent) = self.store.kept_reference(kind, id).await? else {
                 return Ok(Err(format!("there is no {kind} {id} yet")));
             };
-            // What has been deleted no longer tells to whom it belonged.
-            if let (Some(parent), ReferenceChange::Put(child)) = (&parent.reference, &told.change)
-                && let Some(why) = stranger(child, parent)
+            // What was deleted before it was ever known belonged to nobody knows what.
+            if let (Some(of), ReferenceChange::Put(child)) = (parent.owner, &told.change)
+                && let Some(why) = stranger(child, kind, id, of)
             {
                 return Ok(Err(why));
             }
@@ -174,47 +180,83 @@ impl Synchronizer {
             Changed::Applied => Ok(Synced::Applied),
             Changed::Older => Ok(Synced::Unchanged),
             Changed::AlternateIdTaken(seller) => Err(format!(
-                "/data/alternate_seller_id: the seller {seller} of the program has it"
+                "/data/alternate_seller_id: the seller {seller} of the program has it: have that one sent \
+                 without it first, also where the two are to swap, and this one again after it"
             )),
+            Changed::Moves { member, is } => {
+                let is = is.map_or_else(|| "none".to_owned(), |is| is.to_string());
+                Err(format!(
+                    "/data/{member}: it is {is} of what there is, and nothing moves to another: have it \
+                     deleted first, or sent under an id of its own"
+                ))
+            }
         })
     }
 
     async fn fail(&self, message: &Message, why: String) -> Result<Synced, SyncError> {
-        tracing::error!(message_id = %message.id, "a message failed; its error log tells why");
         let mark = MessageMark::Failed {
             at: self.clock.now(),
             error_log: why,
-            failure_count: message.failure_count.saturating_add(1),
         };
-        self.store.mark_message(message.id, &mark).await?;
+        if !self.store.mark_message(message.id, &mark).await? {
+            tracing::warn!(message_id = %message.id, "a message failed that was applied before");
+            return Ok(Synced::Unchanged);
+        }
+        tracing::error!(message_id = %message.id, "a message failed; its error log tells why");
         self.metrics.count(Metric::MessagesFailed, 1);
         Ok(Synced::Failed)
     }
 }
 
-/// Why something cannot belong to what it says, which belongs to others.
-fn stranger(child: &Reference, parent: &Reference) -> Option<String> {
-    let (client_id, program_id) = match child {
-        Reference::Seller(it) => (it.client_id, None),
-        Reference::Customer(it) => (it.client_id, None),
-        Reference::SellerContact(it) => (it.client_id, Some(it.program_id)),
-        Reference::Client(_) | Reference::Program(_) | Reference::ReportSchedule(_) => return None,
-    };
-    let (client_of, program_of) = match parent {
-        Reference::Program(it) => (it.client_id, None),
-        Reference::Seller(it) => (it.client_id, Some(it.program_id)),
+/// Whether what was kept at a time may create nothing any more.
+fn is_long_ago(kept_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now - kept_at > TimeDelta::days(CREATES_DAYS_MAX)
+}
+
+/// Why something cannot belong to what it says, which is, or was, of others.
+fn stranger(child: &Reference, kind: ReferenceKind, id: Uuid, of: Owner) -> Option<String> {
+    let Owner {
+        client_id,
+        program_id,
+        ..
+    } = child.owner();
+    let said = match kind {
+        ReferenceKind::Program => Owner {
+            client_id,
+            ..Owner::default()
+        },
+        ReferenceKind::Seller => Owner {
+            client_id,
+            program_id,
+            seller_id: None,
+        },
         _ => return None,
     };
-    let (kind, id) = (parent.kind(), parent.id());
-    if client_id != client_of {
-        return Some(format!(
-            "/data/client_id: the {kind} {id} is of the client {client_of}"
-        ));
-    }
-    match (program_id, program_of) {
-        (Some(program_id), Some(program_of)) if program_id != program_of => Some(format!(
-            "/data/program_id: the {kind} {id} is of the program {program_of}"
-        )),
-        _ => None,
+    let (member, is) = said.differing(&of)?;
+    let (above, is) = (member.trim_end_matches("_id"), is?);
+    Some(format!(
+        "/data/{member}: the {kind} {id} is of the {above} {is}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_75_days_ago_may_create_something_and_a_moment_later_it_may_not() {
+        let kept_at = DateTime::UNIX_EPOCH;
+        let days = TimeDelta::days(75);
+        let moment = TimeDelta::microseconds(1);
+        for (age, expected) in [
+            (TimeDelta::zero(), false),
+            (days - moment, false),
+            (days, false),
+            (days + moment, true),
+        ] {
+            assert_eq!(is_long_ago(kept_at, kept_at + age), expected, "{age}");
+        }
+        // A queue holds nothing for longer than fourteen days.
+        assert!(TOMBSTONE_DAYS - CREATES_DAYS_MAX > 14);
     }
 }

@@ -19,6 +19,18 @@ pub enum ReplayError {
         /// Its queue.
         queue_url: String,
     },
+    /// With what names it, which it did not have when it came, it is more than a queue takes.
+    #[error(
+        "the message {id} cannot be replayed: with what names it it has {bytes} bytes, and a queue takes at \
+         most {}; have it sent anew",
+        Message::QUEUE_BYTES_MAX
+    )]
+    TooLarge {
+        /// The message.
+        id: MessageId,
+        /// How many bytes it would have.
+        bytes: usize,
+    },
     /// Tables or queue could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -41,8 +53,17 @@ pub async fn replay(
             queue_url: message.queue_url,
         });
     }
+    if let Some(too_large) = too_large(&message) {
+        return Err(too_large);
+    }
     store.send_replay(messages_queue_url, &message).await?;
     Ok(message)
+}
+
+/// Why a queue would not take a message again.
+fn too_large(message: &Message) -> Option<ReplayError> {
+    let (id, bytes) = (message.id, message.replay_bytes());
+    (bytes > Message::QUEUE_BYTES_MAX).then_some(ReplayError::TooLarge { id, bytes })
 }
 
 /// Whether a message's queue is this one, or the one of its dead letters. Where a queue is may be
@@ -57,6 +78,39 @@ fn is_of(queue_url: &str, messages_queue_url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
+    use weir_domain::MessageStatus;
+
+    #[test]
+    fn a_message_is_replayed_up_to_what_a_queue_takes_with_its_attributes() {
+        // The names, types and values of `replay_of` and `correlation_id`.
+        let attributes = 9 + 6 + 36 + 14 + 6 + 6;
+        for (bytes, is_taken) in [
+            ((1 << 20) - 1, true),
+            (1 << 20, true),
+            ((1 << 20) + 1, false),
+        ] {
+            let at = DateTime::UNIX_EPOCH;
+            let message = Message {
+                id: MessageId::of_delivery("sqs", "a"),
+                correlation_id: "work-7".to_owned(),
+                queue_url: String::new(),
+                group_id: None,
+                subject: None,
+                body: "x".repeat(bytes - attributes),
+                attributes: None,
+                status: MessageStatus::Failed,
+                error_log: None,
+                failure_count: 1,
+                failed_at: Some(at),
+                processed_at: None,
+                created_at: at,
+                updated_at: at,
+            };
+            assert_eq!(message.replay_bytes(), bytes);
+            assert_eq!(too_large(&message).is_none(), is_taken, "{bytes}");
+        }
+    }
 
     #[test]
     fn a_message_is_of_the_messages_queue_or_of_its_dead_letters() {

@@ -4,7 +4,7 @@
 //!
 //! 1. looks, and ends here when it finds something;
 //! 2. marks the thing, upon which nothing can come under it ([`Deletion`]);
-//! 3. waits until the indexes have surely caught up with what came before the mark, and looks again;
+//! 3. waits until the indexes have caught up with what came before the mark, and looks again;
 //! 4. writes the tombstone on condition that the thing is as it was read and that its own mark is still
 //!    there; or takes the mark off when something was found, or anything failed.
 //!
@@ -12,6 +12,11 @@
 //! has changed nothing. A mark that was left behind lapses: whoever creates something under it takes it off,
 //! and a tombstone that is late after that is refused. Every attempt marks anew, so one that was written for
 //! an earlier attempt is refused as well.
+//!
+//! That the indexes have caught up by then is assumed: DynamoDB promises no time. Where they are further
+//! behind, what was created in the moments before the mark is not seen, and is there in the end while what it
+//! belongs to is gone. Nothing is lost by that: it is read and settled as before, and creating the parent
+//! anew under its id mends it.
 //!
 //! Batches ask nothing of their seller when they come: a file that was found sound is split whole, even if
 //! its seller is deleted meanwhile, so that no payment is lost by a deletion. Such a batch keeps the id of a
@@ -26,7 +31,8 @@ use weir_store::{Deletion, Kept, Parent, Reference, ReferenceKind, ReferenceWrit
 
 use super::{ATTEMPTS_MAX, Place, ReferenceChanges, ReferenceError, given_up, in_use};
 
-/// How long a deletion waits before it looks again: indexes are behind by some milliseconds, rarely more.
+/// How long a deletion waits before it looks again. An assumption: indexes are mostly behind by some
+/// milliseconds, and nobody promises that they are never behind by more than this.
 const INDEX_LAG: Duration = Duration::from_millis(500);
 /// How long a mark stands that nobody takes off. Several times what marking, waiting and looking take even
 /// when requests have to be repeated; and no longer than somebody may be kept waiting for nothing.

@@ -4,7 +4,7 @@
 //!
 //! - A change takes effect only over what was read, and is later than it. The clocks of two functions
 //!   need not agree to the microsecond: up to a second, what is ahead is gone by and the
-//!   change counts as a microsecond later; beyond that it is refused as [`ReferenceError::Newer`].
+//!   change counts as a microsecond later; beyond that it is refused as [`ReferenceError::Ahead`].
 //! - An id is used once: what exists is not created again, whoever asks. What was deleted may be.
 //! - What is created belongs to something that is there at that moment, in one transaction.
 //! - What something hangs on is not deleted, and nothing comes under what is being deleted; see
@@ -78,9 +78,12 @@ pub enum ReferenceError {
     /// Somebody is about to delete it, or what it is to belong to.
     #[error("the {0} is being deleted")]
     BeingDeleted(ReferenceKind),
-    /// What is there is from a later time than this clock's, or others change it all the time.
-    #[error("there is a newer change")]
+    /// Others change it all the time.
+    #[error("others change it all the time")]
     Newer,
+    /// What is there is from a time that this clock has yet to reach, so far ahead.
+    #[error("what is there is from a time that is {}", ahead(.0))]
+    Ahead(TimeDelta),
     /// The tables could not be reached, or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -303,7 +306,9 @@ impl ReferenceChanges {
         let now = self.clock.now();
         let now = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
         match over {
-            Some(kept) if kept.changed_at - now > CLOCKS_APART_MAX => Err(ReferenceError::Newer),
+            Some(kept) if kept.changed_at - now > CLOCKS_APART_MAX => {
+                Err(ReferenceError::Ahead(kept.changed_at - now))
+            }
             Some(kept) => Ok(now.max(kept.changed_at + TimeDelta::microseconds(1))),
             None => Ok(now),
         }
@@ -315,6 +320,29 @@ impl ReferenceChanges {
             let most = Duration::from_millis(10).saturating_mul(1 << attempt);
             let pause = self.random.jitter(most.min(PAUSE_MAX));
             self.clock.sleep(pause).await;
+        }
+    }
+}
+
+/// Such as `12 s ahead of the clock here`, rounded up.
+fn ahead(by: &TimeDelta) -> String {
+    format!("{} s ahead of the clock here", seconds_up(*by))
+}
+
+/// A time in whole seconds, rounded up.
+fn seconds_up(time: TimeDelta) -> u32 {
+    let millis = u64::try_from(time.num_milliseconds()).unwrap_or(0);
+    u32::try_from(millis.div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
+impl ReferenceError {
+    /// After how many seconds it may go well; `None` where waiting does not help.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        match self {
+            Self::BeingDeleted(_) => Some(2),
+            Self::Newer => Some(1),
+            Self::Ahead(by) => Some(seconds_up(*by)),
+            _ => None,
         }
     }
 }

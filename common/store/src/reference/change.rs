@@ -1,7 +1,8 @@
 //! Changes that come with a time of their own, in any order.
 //!
 //! A change takes effect only when it is newer than what is there, tombstones included: whatever the
-//! order in which changes come, and however often, what is there in the end is the newest of each. Times
+//! order in which changes come, and however often, what is there in the end is the newest of each; but what
+//! something belongs to is what the first change said that made it, until it is deleted. Times
 //! are compared to the microsecond; of two of one time `rank` tells which one stays.
 //! What was made keeps the time at which it was made.
 
@@ -36,6 +37,13 @@ pub enum Changed {
     Older,
     /// This other seller of the program has the alternate id, so nothing was changed.
     AlternateIdTaken(SellerId),
+    /// It is newer than what is there and says that this belongs to something else, so nothing was changed.
+    Moves {
+        /// The first member that differs, such as `program_id`.
+        member: &'static str,
+        /// What that is.
+        is: Option<Uuid>,
+    },
 }
 
 impl ReferenceChange {
@@ -57,6 +65,16 @@ impl ReferenceChange {
         order.is_gt()
     }
 
+    /// Whether it would give what is there to another.
+    fn moves(&self, over: Option<&Kept>) -> Option<Changed> {
+        let Self::Put(reference) = self else {
+            return None;
+        };
+        let is = over?.reference.as_ref()?.owner();
+        let (member, is) = reference.owner().differing(&is)?;
+        Some(Changed::Moves { member, is })
+    }
+
     fn after(&self, over: Option<&Kept>) -> Option<Reference> {
         let Self::Put(reference) = self else {
             return None;
@@ -70,7 +88,8 @@ impl ReferenceChange {
 impl Store {
     /// Makes a change that came to be at a time, unless what is there is newer.
     ///
-    /// Nothing is asked of what it belongs to.
+    /// Nothing is asked of what it belongs to. What is there belongs to it for as long as it is there: a
+    /// change that says otherwise is refused, as what hangs on the thing would stay behind.
     pub async fn change_reference(
         &self,
         change: &ReferenceChange,
@@ -87,6 +106,9 @@ impl Store {
                 .is_some_and(|kept| !change.is_after(changed_at, kept))
             {
                 return Ok(Changed::Older);
+            }
+            if let Some(moves) = change.moves(over.as_ref()) {
+                return Ok(moves);
             }
             let after = change.after(over.as_ref());
             let write = ReferenceWrite {

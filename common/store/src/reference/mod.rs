@@ -7,6 +7,7 @@
 mod change;
 mod deletion;
 mod model;
+mod owner;
 mod rank;
 mod write;
 
@@ -21,6 +22,7 @@ use weir_domain::{
 pub use change::{Changed, ReferenceChange};
 pub use deletion::Deletion;
 pub use model::{Client, Customer, Program, ReportSchedule, Seller, SellerContact};
+pub use owner::Owner;
 pub use write::{Kept, Parent, Reference, ReferenceWrite, TOMBSTONE_DAYS, Written};
 
 use crate::error::sorted;
@@ -218,6 +220,15 @@ impl Store {
             .map(resource_from_item)
             .collect();
         Ok(in_order_of(ids, id_of, found?))
+    }
+
+    /// Whether there is, or was, something of a kind with an id.
+    pub async fn is_reference_known(
+        &self,
+        kind: ReferenceKind,
+        id: Uuid,
+    ) -> Result<bool, StoreError> {
+        Ok(self.get_reference(&kind.key(id)).await?.is_some())
     }
 
     async fn put_reference(&self, item: Item) -> Result<(), StoreError> {

@@ -10,7 +10,8 @@
 //! - the way to a seller from its alternate id moves along, and leads to one seller at most.
 //!
 //! What is deleted leaves a tombstone: an item that stands in no index and says when it was deleted,
-//! so that an older change that comes late cannot bring it back. It goes after [`TOMBSTONE_DAYS`].
+//! so that an older change that comes late cannot bring it back. It also says what the thing belonged to,
+//! if that was ever known. It goes after [`TOMBSTONE_DAYS`].
 
 use std::collections::HashMap;
 
@@ -24,6 +25,7 @@ use weir_domain::{AlternateSellerId, ProgramId, SellerId};
 
 use super::deletion::mark_of;
 use super::model::Resource;
+use super::owner::Owner;
 use super::{
     Client, Customer, Deletion, Program, ReferenceKind, ReportSchedule, Seller, SellerContact,
     alternate_key, resource_from_item,
@@ -37,7 +39,7 @@ use crate::{Store, StoreError};
 /// How long it is remembered that something was deleted, from when that was written: longer than any
 /// message is under way.
 pub const TOMBSTONE_DAYS: i64 = 90;
-/// What a tombstone has, and nothing else: when it goes, in seconds since 1970.
+/// What a tombstone has, and nothing that is there: when it goes, in seconds since 1970.
 const EXPIRES_AT: &str = "expires_at";
 /// When an item last changed, in microseconds since 1970.
 const CHANGED_US: &str = "changed_us";
@@ -72,6 +74,8 @@ pub struct Kept {
     pub revision: u64,
     /// What it is; `None` when it was deleted.
     pub reference: Option<Reference>,
+    /// What it belongs to, or did when it was deleted; `None` where that was not known then.
+    pub owner: Option<Owner>,
     /// The mark of whoever is about to delete it.
     pub deletion: Option<Deletion>,
 }
@@ -85,8 +89,6 @@ pub enum Parent {
     There(ReferenceKind, Uuid),
     /// It must be there, marked by this deletion, whose mark is taken off: whoever it was is given up.
     Lapsed(ReferenceKind, Uuid, Uuid),
-    /// It must be there, or have been.
-    Known(ReferenceKind, Uuid),
 }
 
 /// What became of a write.
@@ -259,12 +261,17 @@ impl ReferenceWrite {
             return item;
         }
         let expires_at = self.changed_at.max(now) + TimeDelta::days(TOMBSTONE_DAYS);
-        Writer::default()
+        let tombstone = Writer::default()
             .with("id", text(self.kind.key(self.id)))
             .with(CHANGED_US, micros(self.changed_at))
             .with(REVISION, number(revision))
-            .with(EXPIRES_AT, number(expires_at.timestamp()))
-            .finish()
+            .with(EXPIRES_AT, number(expires_at.timestamp()));
+        let owner = self.over.as_ref().and_then(|kept| kept.owner);
+        match owner {
+            None => tombstone,
+            Some(owner) => owner.write(tombstone),
+        }
+        .finish()
     }
 
     fn put(&self, table: &str, now: DateTime<Utc>) -> Result<TransactWriteItem, StoreError> {
@@ -294,7 +301,6 @@ impl ReferenceWrite {
                 let is_unmarked = format!("{IS_THERE} AND attribute_not_exists(deleting_by)");
                 (kind, id, is_unmarked)
             }
-            Parent::Known(kind, id) => (kind, id, "attribute_exists(id)".to_owned()),
             Parent::Lapsed(kind, id, by) => {
                 let unmark = Update::builder()
                     .table_name(table)
@@ -384,10 +390,15 @@ impl Store {
         } else {
             Some(Reference::of(kind, &item)?)
         };
+        let owner = match &reference {
+            Some(reference) => Some(reference.owner()),
+            None => Owner::of_tombstone(&read)?,
+        };
         Ok(Some(Kept {
             changed_at,
             revision,
             reference,
+            owner,
             deletion: mark_of(&read)?,
         }))
     }
@@ -442,15 +453,6 @@ impl Store {
             .map_err(|error| transaction_error(WRITE, error))?;
         self.capacity.wrote(answer.consumed_capacity());
         Ok(Written::Done)
-    }
-
-    /// Whether there is, or was, something of a kind with an id.
-    pub async fn is_reference_known(
-        &self,
-        kind: ReferenceKind,
-        id: Uuid,
-    ) -> Result<bool, StoreError> {
-        Ok(self.get_reference(&kind.key(id)).await?.is_some())
     }
 
     /// Where the way from an alternate id leads: to the seller that it was last given to, which may be

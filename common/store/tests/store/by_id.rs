@@ -241,25 +241,31 @@ async fn a_message_that_was_processed_stays_so_and_one_that_failed_need_not() {
         ..make::message(1)
     };
     let at = |minute: i64| DateTime::from_timestamp(minute * 60, 0).unwrap();
-    let failed = |minute, failure_count| MessageMark::Failed {
+    let failed = |minute| MessageMark::Failed {
         at: at(minute),
         error_log: format!("why {minute}"),
-        failure_count,
     };
     let mark = async |mark: MessageMark| {
-        store.mark_message(message.id, &mark).await.unwrap();
+        let is_marked = store.mark_message(message.id, &mark).await.unwrap();
         let found = store.messages(&[message.id]).await.unwrap();
-        found.into_iter().next().unwrap()
+        (found.into_iter().next().unwrap(), is_marked)
     };
     store.keep_message(&message).await.unwrap();
-    let found = mark(failed(1, 1)).await;
-    assert_eq!(found.status, MessageStatus::Failed);
-    assert_eq!((found.failed_at, found.failure_count), (Some(at(1)), 1));
-    assert_eq!(found.error_log.as_deref(), Some("why 1"));
-    let found = mark(MessageMark::Processed { at: at(2) }).await;
+    for minute in 0..2 {
+        let (found, is_marked) = mark(failed(minute)).await;
+        assert_eq!((found.status, is_marked), (MessageStatus::Failed, true));
+        let count = message.failure_count + u32::try_from(minute).unwrap() + 1;
+        assert_eq!(
+            (found.failed_at, found.failure_count),
+            (Some(at(minute)), count)
+        );
+        assert_eq!(found.error_log, Some(format!("why {minute}")));
+    }
+    let (found, is_marked) = mark(MessageMark::Processed { at: at(2) }).await;
+    assert!(is_marked);
     assert_eq!(found.status, MessageStatus::Processed);
     assert_eq!((found.processed_at, found.updated_at), (Some(at(2)), at(2)));
-    assert_eq!(mark(failed(3, 2)).await, found);
+    assert_eq!(mark(failed(3)).await, (found, false));
 }
 
 #[tokio::test]

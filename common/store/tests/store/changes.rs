@@ -1,6 +1,7 @@
 //! Reference data is written over what was read, and changed in the order of its times.
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 use weir_domain::AlternateSellerId;
 use weir_store::{
     Changed, Deletion, Kept, Parent, Reference, ReferenceChange, ReferenceKind, ReferenceWrite,
@@ -123,20 +124,54 @@ async fn a_write_asks_for_what_it_is_to_belong_to() {
         parent,
         marked_by: None,
     };
-    for asked in [Parent::There(kind, parent), Parent::Known(kind, parent)] {
-        let refused = store.write_reference(&under(asked)).await;
-        assert!(matches!(refused, Err(StoreError::Conflict { .. })));
-    }
+    let there = under(Parent::There(kind, parent));
+    let refused = store.write_reference(&there).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })));
     let delete = ReferenceChange::Delete(kind, parent);
     store.change_reference(&delete, at(1)).await.unwrap();
-    let refused = store
-        .write_reference(&under(Parent::There(kind, parent)))
-        .await;
+    let refused = store.write_reference(&there).await;
     assert!(matches!(refused, Err(StoreError::Conflict { .. })));
-    let taken = store
-        .write_reference(&under(Parent::Known(kind, parent)))
-        .await;
-    assert_eq!(taken, Ok(Written::Done));
+    let put = ReferenceChange::Put(Box::new(client("A")));
+    store.change_reference(&put, at(2)).await.unwrap();
+    assert_eq!(store.write_reference(&there).await, Ok(Written::Done));
+}
+
+#[tokio::test]
+async fn what_is_there_moves_nowhere_and_a_tombstone_says_what_it_belonged_to() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let program = |client: u128| {
+        let mut program = make::program(1);
+        program.client_id = id(client);
+        Reference::Program(program)
+    };
+    let put = |client| ReferenceChange::Put(Box::new(program(client)));
+    let (kind, key) = (ReferenceKind::Program, program(1).id());
+    let delete = ReferenceChange::Delete(kind, key);
+    let owner = async || {
+        let kept = store.kept_reference(kind, key).await.unwrap().unwrap();
+        (kept.reference.is_some(), kept.owner)
+    };
+    // One that was never there belonged to nobody knows what.
+    let change =
+        async |change: &ReferenceChange, millis| store.change_reference(change, at(millis)).await;
+    assert_eq!(change(&delete, 1).await, Ok(Changed::Applied));
+    assert_eq!(owner().await, (false, None));
+    assert_eq!(change(&put(1), 2).await, Ok(Changed::Applied));
+    let moves = Changed::Moves {
+        member: "client_id",
+        is: Some(id(1)),
+    };
+    assert_eq!(change(&put(2), 3).await, Ok(moves));
+    assert_eq!(change(&put(2), 1).await, Ok(Changed::Older));
+    assert_eq!(owner().await, (true, Some(program(1).owner())));
+    // It stays known, however often it is deleted.
+    for millis in [4, 5] {
+        assert_eq!(change(&delete, millis).await, Ok(Changed::Applied));
+        assert_eq!(owner().await, (false, Some(program(1).owner())));
+    }
+    assert_eq!(change(&put(2), 6).await, Ok(Changed::Applied));
+    assert_eq!(owner().await, (true, Some(program(2).owner())));
 }
 
 #[tokio::test]
@@ -286,7 +321,7 @@ async fn what_was_written_without_having_been_read_can_be_changed() {
         .unwrap()
         .unwrap();
     assert_eq!((kept.changed_at, kept.revision), (written.updated_at, 0));
-    let by = uuid::Uuid::from_u128(1);
+    let by = Uuid::from_u128(1);
     let deletion = Deletion { by, until: at(9) };
     let marked = store.begin_deletion(kind, client_id, &kept, deletion).await;
     assert_eq!(marked, Ok(()));
@@ -320,7 +355,7 @@ async fn nothing_comes_under_what_is_marked_unless_it_takes_the_mark_off() {
     let store = &tables.store;
     store.put_client(&make::client(1)).await.unwrap();
     let (kind, parent) = (ReferenceKind::Client, client("").id());
-    let by = |number| uuid::Uuid::from_u128(number);
+    let by = Uuid::from_u128;
     let mark = async |number| {
         let kept = store.kept_reference(kind, parent).await.unwrap().unwrap();
         let deletion = Deletion {

@@ -234,3 +234,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_null_is_missing() {
+    let seller = json!({"id": ID, "client_id": CLIENT, "program_id": PROGRAM, "name": "S"});
+    let customer = json!({"id": ID, "client_id": CLIENT, "program_id": PROGRAM});
+    let contact = with(customer.clone(), "seller_id", json!(SELLER));
+    let optional = [
+        ("seller", &seller, vec!["alternate_seller_id", "status"]),
+        ("customer", &customer, vec!["name"]),
+        (
+            "seller_contact",
+            &contact,
+            vec![
+                "name",
+                "email",
+                "country",
+                "state",
+                "city",
+                "street",
+                "post_code",
+            ],
+        ),
+    ];
+    for (kind, bare, names) in optional {
+        let kind = format!("{kind}.updated");
+        let expected = told(&kind, bare).unwrap();
+        for name in names {
+            let data = with(bare.clone(), name, Value::Null);
+            assert_eq!(told(&kind, &data).unwrap(), expected, "{name}");
+        }
+    }
+    for name in ["id", "client_id", "program_id", "name"] {
+        let problems = told("seller.updated", &with(seller.clone(), name, Value::Null));
+        let place = format!("/data/{name}: is required");
+        assert_eq!(problems.unwrap_err(), [place]);
+    }
+}
