@@ -102,7 +102,6 @@ impl Acted {
                 actor: "bench".to_owned(),
                 correlation_id: "bench".to_owned(),
                 id: None,
-                since: None,
             },
             batch: batch.context("there is no batch")?,
             parts,

@@ -451,6 +451,7 @@ impl World {
             error_at: failed.then_some(made_at),
             user_updated_at: None,
             user_updated_by: None,
+            changed_in: None,
         }
     }
 

@@ -13,7 +13,9 @@ use weir_domain::{BatchAction, BatchStatus};
 use weir_query::{BatchRow, Batches, DetailRow, Details, Listed};
 use weir_runtime::CorrelationId;
 use weir_settlement::TimeLimit;
-use weir_settlement::actions::{ActionError, Actions, Asked, Meant, NamedRefusal, check_status};
+use weir_settlement::actions::{
+    ActionError, Actions, Asked, Meant, Named, NamedRefusal, check_status, read_detail,
+};
 use weir_store::Batch;
 
 use crate::auth::Allowed;
@@ -87,7 +89,7 @@ async fn act(
     let actions = api.actions();
     let acted = match meant {
         Meant::All(action) => actions.act_on_all(&batch, action, &asked, &limit).await,
-        Meant::Named(ids) => actions.act_on(&batch, action, &ids, &asked).await,
+        Meant::Named(named) => actions.act_on(&batch, action, &named, &asked).await,
     };
     let acted = acted.map_err(|error| not_done(action, error))?;
     tracing::info!(batch_id = %batch.id, %action, actor = asked.actor, "a batch was acted on");
@@ -129,14 +131,17 @@ pub(crate) async fn put_detail(
 ) -> Result<Response, ApiError> {
     let (path, ()) = path.and(body::no_query(request.uri()))?;
     let asked = asked(&allowed, &request);
-    check_status(&read_json(request).await?)?;
+    let looked_up = read_detail(&read_json(request).await?)?;
     let ask = api.ask(allowed.scope);
     let DetailRow { detail, batch, .. } = existing::<Details>(&ask, &path).await?;
     // Who asks for what it is already has it.
     if !detail.status.is_open() {
         let action = BatchAction::Retry;
-        let (actions, id) = (api.actions(), detail.id.uuid());
-        let acted = actions.act_on(&batch, action, &[id], &asked).await;
+        let named = Named {
+            ids: vec![detail.id.uuid()],
+            looked_up,
+        };
+        let acted = api.actions().act_on(&batch, action, &named, &asked).await;
         acted.map_err(|error| not_done(action, error))?;
         tracing::info!(detail_id = %detail.id, actor = asked.actor, "a detail is to be sent again");
     }
@@ -169,7 +174,6 @@ pub(crate) fn asked(allowed: &Allowed<BatchesWrite>, request: &Request) -> Asked
         actor: format!("{} ({})", allowed.who.name, allowed.who.id),
         correlation_id: correlation_id.map_or_else(String::new, |id| id.as_str().to_owned()),
         id: run.map(|run| run.seed),
-        since: run.filter(|run| run.is_rerun).map(|run| run.first_at),
     }
 }
 

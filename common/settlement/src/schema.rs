@@ -61,6 +61,8 @@ pub enum MemberRule {
         /// Greatest.
         max: u64,
     },
+    /// `true` or `false`.
+    Flag,
     /// UUIDs with their hyphens; none, too.
     Ids {
         /// Most.
@@ -84,6 +86,7 @@ pub(crate) enum Checked {
     Emails(Vec<EmailAddress>),
     Id(Uuid),
     Ids(Vec<Uuid>),
+    Flag(bool),
     Whole(u64),
 }
 
@@ -182,6 +185,10 @@ impl MemberRule {
                 bounded(address.as_str(), 0, Some(chars_max))
             }),
             Self::Id => id(value).map(Checked::Id),
+            Self::Flag => {
+                let flag = value.as_bool().map(Checked::Flag);
+                flag.ok_or("must be true or false".to_owned())
+            }
             Self::Whole { min, max } => {
                 let whole = value.as_u64().filter(|whole| (min..=max).contains(whole));
                 let rule = || format!("must be a whole number from {min} to {max}");

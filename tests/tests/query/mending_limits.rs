@@ -38,7 +38,6 @@ fn asked() -> Asked {
         actor: "desk".to_owned(),
         correlation_id: "c-1".to_owned(),
         id: None,
-        since: None,
     }
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn valid(schema: &BodySchema) -> Value {
             (_, MemberRule::Email { .. }) => json!("пошта@укр.нет"),
             (_, MemberRule::Emails) => json!(["a@example.com", "пошта@example.com"]),
             (_, MemberRule::Whole { min, .. }) => json!(min),
+            (_, MemberRule::Flag) => json!(true),
             (_, MemberRule::Ids { .. }) => json!([Report::TransactionProcessing.id()]),
             (_, MemberRule::Id) => json!(Report::TransactionProcessing.id()),
         };

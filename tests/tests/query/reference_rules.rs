@@ -72,7 +72,7 @@ fn examples(rule: MemberRule) -> (Vec<Value>, Vec<Value>) {
             ]);
         }
         // No body of reference data has one.
-        MemberRule::Ids { .. } | MemberRule::Whole { .. } => {}
+        MemberRule::Flag | MemberRule::Ids { .. } | MemberRule::Whole { .. } => {}
         MemberRule::Id => {
             let id = Report::TransactionRejection.id();
             good.push(json!(id));

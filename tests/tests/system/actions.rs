@@ -125,7 +125,7 @@ async fn where_one_of_the_named_details_cannot_be_changed_none_is_and_each_is_to
     named.extend(others);
     let actions = &rig.process.actions;
     let error = actions
-        .act_on(&batch, Do::Retry, &named, &asked())
+        .act_on(&batch, Do::Retry, &named.into(), &asked())
         .await
         .unwrap_err();
     let ActionError::Refused(refused) = error else {
@@ -282,7 +282,6 @@ async fn a_request_that_is_run_again_does_nothing_to_what_came_of_its_first_run(
         id: Some(rig.parts.random.uuid_v4()),
         ..asked()
     };
-    let since = rig.parts.timeline.now();
     let actions = &rig.process.actions;
     let batch = rig.batch(file, 1).await;
     actions
@@ -290,10 +289,7 @@ async fn a_request_that_is_run_again_does_nothing_to_what_came_of_its_first_run(
         .await
         .unwrap();
     rig.settle().await;
-    let again = Asked {
-        since: Some(since),
-        ..first
-    };
+    let again = first;
     let batch = rig.batch(file, 1).await;
     actions
         .act_on_all(&batch, Do::Retry, &again, &rig.limit())
@@ -301,7 +297,7 @@ async fn a_request_that_is_run_again_does_nothing_to_what_came_of_its_first_run(
         .unwrap();
     let named = ids(&batch, &[1, 2]);
     actions
-        .act_on(&batch, Do::Retry, &named, &again)
+        .act_on(&batch, Do::Retry, &named.into(), &again)
         .await
         .unwrap();
     rig.settle().await;

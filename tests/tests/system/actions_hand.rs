@@ -14,7 +14,6 @@ pub(super) fn asked() -> Asked {
         actor: "ann (1)".to_owned(),
         correlation_id: "asked-by-ann".to_owned(),
         id: None,
-        since: None,
     }
 }
 
@@ -33,9 +32,9 @@ pub(super) async fn act_on(
     lines: &[u32],
 ) -> Result<Batch, ActionError> {
     let batch = rig.batch(file, 1).await;
-    let ids = ids(&batch, lines);
+    let named = ids(&batch, lines).into();
     let actions = &rig.process.actions;
-    actions.act_on(&batch, action, &ids, &asked()).await
+    actions.act_on(&batch, action, &named, &asked()).await
 }
 
 pub(super) fn ids(batch: &Batch, lines: &[u32]) -> Vec<Uuid> {

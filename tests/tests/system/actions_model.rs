@@ -181,7 +181,6 @@ async fn hand(rig: Arc<Rig>, file: FileId, number: u64) -> Vec<Deed> {
             actor: format!("hand {number}"),
             correlation_id: format!("hand-{number}-{turn}"),
             id: None,
-            since: None,
         };
         let done = deed(&rig, &batch, action, lines, asked);
         deeds.push(Box::pin(done).await);
@@ -236,7 +235,7 @@ async fn deed(
             Some(lines) => {
                 let id = |line: &u32| batch.id.detail((*line).try_into().unwrap()).uuid();
                 let ids: Vec<Uuid> = lines.iter().map(id).collect();
-                actions.act_on(batch, action, &ids, &asked).await
+                actions.act_on(batch, action, &ids.into(), &asked).await
             }
         }
     };

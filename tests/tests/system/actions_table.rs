@@ -64,6 +64,7 @@ fn detail() -> Detail {
         error_at: None,
         user_updated_at: None,
         user_updated_by: None,
+        changed_in: None,
     }
 }
 
@@ -120,7 +121,7 @@ fn states() -> Vec<Detail> {
 fn expected(action: Do, detail: &Detail, reach: Reach) -> Expected {
     use Expected::{Becomes, Refused, Waits};
     let is_open = matches!(detail.status, Is::Unprocessed | Is::Retry);
-    let (is_named, is_whole) = (reach == Reach::Named, reach == Reach::Whole);
+    let (is_named, is_whole) = (reach != Reach::Whole, reach == Reach::Whole);
     let is_unclear = detail.attempted_at.is_some();
     // Room for a hand's change and for two of the processor's; a cancel needs its own alone.
     let room = if action == Do::Cancel { 1 } else { 3 };
@@ -162,7 +163,9 @@ fn expected(action: Do, detail: &Detail, reach: Reach) -> Expected {
                 }
                 None if detail.draft_version.is_some() => Refused(Refusal::HasDraft),
                 None if detail.request_version == 0 => Refused(Refusal::NothingToSend),
-                None if is_whole && was_given_up => Refused(Refusal::MayHaveBeenTaken),
+                None if was_given_up && reach != Reach::LookedUp => {
+                    Refused(Refusal::OutcomeUnknown)
+                }
                 None => Becomes(Is::Unprocessed, DetailEvent::Retried),
             }
         }
@@ -170,6 +173,9 @@ fn expected(action: Do, detail: &Detail, reach: Reach) -> Expected {
             (_, Some(Refusal::Settled)) => Refused(Refusal::Settled),
             (None, _) => Refused(Refusal::NoDraft),
             (Some(_), Some(already)) => Refused(already),
+            (Some(_), None) if is_whole && detail.status != Is::Error => {
+                Refused(Refusal::OtherStatus(detail.status))
+            }
             (Some(_), None) if is_unclear => Refused(Refusal::MayHaveBeenTaken),
             (Some(_), None) => Becomes(Is::Unprocessed, DetailEvent::DraftConfirmed),
         },
@@ -267,7 +273,7 @@ fn an_action_does_to_a_detail_what_the_table_says_and_nothing_else() {
     assert_eq!(states.len(), 5 * 2 * 4 * 2 * 2 * 3 * 5);
     for detail in &states {
         for action in Do::ALL {
-            for reach in [Reach::Named, Reach::Whole] {
+            for reach in [Reach::Named, Reach::LookedUp, Reach::Whole] {
                 let found = step(*action, detail, reach, now());
                 let expected = expected(*action, detail, reach);
                 assert_eq!(
@@ -286,10 +292,10 @@ fn an_action_does_to_a_detail_what_the_table_says_and_nothing_else() {
 }
 
 #[test]
-fn a_call_that_was_given_up_is_forgotten_where_the_detail_is_named_and_no_other_is() {
+fn a_call_that_was_given_up_is_forgotten_where_it_was_looked_up_and_no_other_is() {
     for mut detail in states() {
         detail.attempted_at = Some(now());
-        let Step::Becomes(after, _) = step(Do::Retry, &detail, Reach::Named, now()) else {
+        let Step::Becomes(after, _) = step(Do::Retry, &detail, Reach::LookedUp, now()) else {
             continue;
         };
         let was_given_up = detail.error_code.as_deref() == Some(UNKNOWN);

@@ -8,7 +8,7 @@ use serde_json::json;
 use weir_domain::{BatchAction, BatchStatus, DetailStatus, FileId};
 use weir_runtime::Clock;
 use weir_settlement::TimeLimit;
-use weir_settlement::actions::{ActionError, TaskProgress};
+use weir_settlement::actions::{ActionError, Asked, TaskProgress};
 use weir_tests::faults::{Fault, FaultyClient, Rates, Service};
 use weir_tests::parts::{DETAILS, Network, Parts};
 use weir_tests::rig::{Rig, Settings};
@@ -270,23 +270,17 @@ async fn while_a_task_goes_on_nothing_else_is_done_to_its_batch_by_hand() {
     rig.settle().await;
     let before = rig.batch(file, 1).await;
     begun(&rig, file, Do::Retry).await;
-    for action in [
-        Do::Cancel,
-        Do::Retry,
-        Do::Revive,
-        Do::ConfirmDrafts,
-        Do::CancelDrafts,
-    ] {
+    for action in [Do::Retry, Do::Revive, Do::ConfirmDrafts, Do::CancelDrafts] {
         let busy = Err(ActionError::Busy(Do::Retry));
         assert_eq!(act(&rig, file, action).await, busy);
         assert_eq!(act_on(&rig, file, action, &[1]).await, busy);
         // Also where the batch was read before the task was begun.
         let actions = &rig.process.actions;
         let late = actions
-            .act_on(&before, Do::Retry, &ids(&before, &[1]), &asked())
+            .act_on(&before, Do::Retry, &ids(&before, &[1]).into(), &asked())
             .await;
         assert_eq!(late, busy);
-        if action == Do::Cancel || action == Do::Retry {
+        if action == Do::Retry {
             let late = actions
                 .act_on_all(&before, action, &asked(), &rig.limit())
                 .await;
@@ -313,6 +307,68 @@ async fn while_a_task_goes_on_nothing_else_is_done_to_its_batch_by_hand() {
     let done = actions.go_on(before.id, &rig.limit()).await.unwrap();
     assert_eq!(done, TaskProgress::Done);
     assert_eq!(rig.statuses(file).await, [[Is::Unprocessed; 3]]);
+    rig.settle().await;
+    assert_in_step(&rig, file).await;
+}
+
+#[tokio::test]
+async fn a_cancel_takes_the_place_of_a_retry_that_is_going_on() {
+    let rig = Rig::start().await;
+    let file = taken(&rig, &refused_charges(40)).await;
+    rig.settle().await;
+    begun(&rig, file, Do::Retry).await;
+    let batch = act(&rig, file, Do::Cancel).await.unwrap();
+    assert_eq!((batch.counters.cancelled, batch.task), (40, None));
+    // What carries the retry on finds nothing to do.
+    let actions = &rig.process.actions;
+    let progress = actions.go_on(batch.id, &rig.limit()).await;
+    assert_eq!(progress, Ok(TaskProgress::Done));
+    let requests = rig.requests();
+    rig.settle().await;
+    assert_eq!(rig.requests(), requests);
+    assert_in_step(&rig, file).await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_told_to_try_again_does_all_of_it_then() {
+    let rig = Rig::start().await;
+    let file = taken(&rig, &refused_charges(3)).await;
+    rig.settle().await;
+    let request = Asked {
+        id: Some(rig.parts.random.uuid_v7(rig.parts.timeline.now())),
+        ..asked()
+    };
+    let actions = &rig.process.actions;
+    let limit = rig.limit();
+    begun(&rig, file, Do::Cancel).await;
+    let batch = rig.batch(file, 1).await;
+    let revive = actions.act_on_all(&batch, Do::Revive, &request, &limit);
+    assert_eq!(revive.await, Err(ActionError::Busy(Do::Cancel)));
+    actions.go_on(batch.id, &rig.limit()).await.unwrap();
+    let batch = rig.batch(file, 1).await;
+    assert_eq!(batch.counters.cancelled, 3);
+    let revive = actions.act_on_all(&batch, Do::Revive, &request, &limit);
+    let revived = revive.await.unwrap();
+    assert_eq!(
+        (revived.counters.cancelled, revived.counters.unprocessed),
+        (0, 3)
+    );
+    // Once more, it has been done.
+    let batch = act(&rig, file, Do::Cancel).await.unwrap();
+    let again = actions.act_on_all(&batch, Do::Revive, &request, &limit);
+    again.await.unwrap();
+    assert_in_step(&rig, file).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_was_taken_meanwhile_is_not_taken_again() {
+    let rig = Rig::start().await;
+    let file = taken(&rig, &charges(2)).await;
+    let batch = rig.batch(file, 1).await;
+    let actions = &rig.process.actions;
+    let retaken = actions.retake(&batch, &asked()).await;
+    assert!(matches!(retaken, Err(ActionError::Busy(_))), "{retaken:?}");
+    assert_eq!(rig.batch(file, 1).await.counters, batch.counters);
     rig.settle().await;
     assert_in_step(&rig, file).await;
 }

@@ -64,6 +64,7 @@ fn schema_of(rule: MemberRule) -> Value {
         MemberRule::Whole { min, max } => {
             json!({ "type": "integer", "format": "int64", "minimum": min, "maximum": max })
         }
+        MemberRule::Flag => json!({ "type": "boolean" }),
         MemberRule::Ids { items_max } => json!({
             "type": "array",
             "items": { "type": "string", "format": "uuid" },
@@ -87,6 +88,7 @@ pub(super) fn words(rule: MemberRule) -> String {
         MemberRule::Emails => "at least one e-mail address".to_owned(),
         MemberRule::Id => "a UUID".to_owned(),
         MemberRule::Whole { min, max } => format!("a whole number from {min} to {max}"),
+        MemberRule::Flag => "true or false".to_owned(),
         MemberRule::Ids { items_max } => format!("at most {items_max} UUIDs"),
     }
 }

@@ -125,7 +125,14 @@ fn not_written(error: WriteError) -> ApiError {
             );
             ApiError::PartlyDone(how, ids.into_iter().map(told).collect())
         }
-        WriteError::Busy { action, .. } => busy(action),
+        WriteError::Busy { action, drafted: 0 } => busy(action),
+        WriteError::Busy { action, drafted } => {
+            let how = format!(
+                "{drafted} drafts were written before something else was begun with the whole batch \
+                 ({action}): send the table again when that is over; what is drafted is unchanged then."
+            );
+            ApiError::PartlyDone(how, Vec::new())
+        }
         WriteError::Store(error) => error.into(),
     }
 }

@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 use http::Method;
 use weir_query::{Batches, Details, History, Listed, Logs};
-use weir_settlement::actions::{ACTION_BODY, RETRY_BODY, STATUS_BODY};
+use weir_settlement::actions::{ACTION_BODY, DETAIL_BODY, RETRY_BODY, STATUS_BODY};
 
 use super::{Answers, Operation, Takes, list, one};
 use crate::auth::permission::{BatchesRead, BatchesWrite, Permitted};
@@ -28,12 +28,12 @@ fn actions() -> Vec<Operation> {
         answers: Answers::One(Batches::RESOURCE),
         route,
     };
-    let put = |name, path, resource, route| Operation {
+    let put = |name, path, body, resource, route| Operation {
         name,
         method: Method::PUT,
         path,
         permission: BatchesWrite::PERMISSION,
-        takes: Takes::Body(&STATUS_BODY),
+        takes: Takes::Body(body),
         answers: Answers::One(resource),
         route,
     };
@@ -65,12 +65,14 @@ fn actions() -> Vec<Operation> {
         put(
             "Update file batch",
             "/v1/files/{file_id}/batches/{batch_id}",
+            &STATUS_BODY,
             Batches::RESOURCE,
             axum::routing::put(actions::put_batch),
         ),
         put(
             "Update file batch detail",
             "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}",
+            &DETAIL_BODY,
             Details::RESOURCE,
             axum::routing::put(actions::put_detail),
         ),

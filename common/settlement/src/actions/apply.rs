@@ -24,19 +24,14 @@ pub(super) struct Change<'a> {
     pub(super) reach: Reach,
     pub(super) asked: &'a Asked,
     pub(super) by: ChangedBy,
-    /// When it was asked for, of what is done to a whole batch.
-    pub(super) since: Option<DateTime<Utc>>,
 }
 
 impl Change<'_> {
-    /// Whether a detail is as the task found it: what has come to Error since, or was drafted since,
-    /// is not what was asked about, and a task that is carried on twice does nothing twice. A cancel
-    /// is for whatever is not on its way.
-    pub(super) fn is_for(&self, detail: &Detail) -> bool {
-        self.action == BatchAction::Cancel
-            || self.since.is_none_or(|since| {
-                detail.updated_at.timestamp_millis() <= since.timestamp_millis()
-            })
+    /// Whether an earlier run of the same request or task has changed the detail: another has nothing
+    /// to do, whatever has become of it since. A cancel is for whatever is not on its way.
+    pub(super) fn was_done(&self, detail: &Detail) -> bool {
+        let is_same = self.asked.id.is_some() && detail.changed_in == self.asked.id;
+        is_same && (self.action != BatchAction::Cancel || detail.status == DetailStatus::Cancelled)
     }
 }
 
@@ -65,7 +60,7 @@ impl Actions {
             let now = self.clock.now();
             let details = self.store.details(&change.batch.place(), lines).await?;
             let (mut applied, changes) = self.steps(change, details, &unsure, now).await?;
-            let stop = change.reach == Reach::Named && !applied.refused.is_empty();
+            let stop = change.reach != Reach::Whole && !applied.refused.is_empty();
             if changes.is_empty() || stop {
                 return Ok(applied);
             }
@@ -101,14 +96,8 @@ impl Actions {
         let mut applied = Applied::default();
         let mut changes = Vec::new();
         for before in details {
-            if unsure.iter().any(|after| is_written(after, &before))
-                || change.asked.was_done(change.action, &before)
-            {
+            if unsure.iter().any(|after| is_written(after, &before)) || change.was_done(&before) {
                 applied.changed.push(before.line());
-                continue;
-            }
-            // Somebody else who goes on with the same task was here.
-            if !change.is_for(&before) {
                 continue;
             }
             match step(change.action, &before, change.reach, now) {
@@ -210,6 +199,7 @@ pub(crate) fn with_draft(
     after.updated_at = now;
     after.user_updated_at = Some(now);
     after.user_updated_by = Some(asked.actor.clone());
+    after.changed_in = asked.id;
     DetailChange {
         before,
         event: Event {
@@ -220,26 +210,5 @@ pub(crate) fn with_draft(
             detail: after,
         },
         draft,
-    }
-}
-
-impl Asked {
-    /// Whether an earlier run of the same request has done it already.
-    pub(super) fn was_done(&self, action: BatchAction, detail: &Detail) -> bool {
-        let by_us = detail.user_updated_by.as_ref() == Some(&self.actor)
-            && self.since.is_some_and(|since| {
-                detail
-                    .user_updated_at
-                    .is_some_and(|at| at.timestamp_millis() >= since.timestamp_millis())
-            });
-        by_us
-            && match action {
-                BatchAction::Cancel => detail.status == DetailStatus::Cancelled,
-                BatchAction::Retry | BatchAction::Revive | BatchAction::ConfirmDrafts => {
-                    !detail.has_draft() && detail.status != DetailStatus::Cancelled
-                }
-                BatchAction::CancelDrafts => !detail.has_draft(),
-                BatchAction::Retake => false,
-            }
     }
 }

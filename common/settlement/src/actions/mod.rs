@@ -19,14 +19,15 @@ mod named;
 mod step;
 mod whole;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weir_domain::{BatchAction, BatchId, BatchStatus};
 use weir_runtime::{Clock, Random};
 use weir_store::{Batch, Store, StoreError};
 
 pub(crate) use apply::{is_written, with_draft};
-pub use body::{ACTION_BODY, Meant, RETRY_BODY, STATUS_BODY, check_status};
+pub use body::{
+    ACTION_BODY, DETAIL_BODY, Meant, Named, RETRY_BODY, STATUS_BODY, check_status, read_detail,
+};
 pub use step::{Reach, Refusal, Step, draft, step};
 pub use whole::TaskProgress;
 
@@ -51,10 +52,9 @@ pub struct Asked {
     pub actor: String,
     /// The correlation id of the request.
     pub correlation_id: String,
-    /// The id of what is done, when the request has one that its repeats share.
+    /// The id of what is done, when the request has one that its repeats share: what an earlier run of
+    /// it did is not done again.
     pub id: Option<Uuid>,
-    /// When the request was first made, for one that may have been carried out in part before.
-    pub since: Option<DateTime<Utc>>,
 }
 
 /// Why an action was not carried out.

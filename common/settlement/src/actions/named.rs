@@ -7,8 +7,8 @@ use weir_domain::{BatchAction, DetailId, LineNumber};
 use weir_store::{Batch, ChangedBy, DetailChange};
 
 use super::apply::Change;
-use super::step::{Reach, Refusal, Step, step};
-use super::{ActionError, Actions, Asked, NamedRefusal};
+use super::step::{Refusal, Step, step};
+use super::{ActionError, Actions, Asked, Named, NamedRefusal};
 
 impl Actions {
     /// Applies an action to some details of a batch, at most [`super::NAMED_MAX`], and gives the batch
@@ -23,7 +23,7 @@ impl Actions {
         &self,
         batch: &Batch,
         action: BatchAction,
-        ids: &[Uuid],
+        named: &Named,
         asked: &Asked,
     ) -> Result<Batch, ActionError> {
         if let Some(task) = &batch.task {
@@ -32,15 +32,14 @@ impl Actions {
         let change = Change {
             batch,
             action,
-            reach: Reach::Named,
+            reach: named.reach(),
             asked,
             by: ChangedBy {
                 actor: asked.actor.clone(),
                 task: None,
             },
-            since: None,
         };
-        let lines = self.look_at(&change, ids).await?;
+        let lines = self.look_at(&change, &named.ids).await?;
         let mut changed = 0;
         for together in lines.chunks(DetailChange::TOGETHER_MAX) {
             let applied = match self.apply(&change, together).await {
@@ -96,10 +95,10 @@ impl Actions {
         lines.sort_unstable();
         let now = self.clock.now();
         for detail in self.store.details(&batch.place(), &lines).await? {
-            if change.asked.was_done(change.action, &detail) {
+            if change.was_done(&detail) {
                 continue;
             }
-            if let Step::Refused(why) = step(change.action, &detail, Reach::Named, now) {
+            if let Step::Refused(why) = step(change.action, &detail, change.reach, now) {
                 refused.push((detail.id.uuid(), why.into()));
             }
         }

@@ -7,8 +7,10 @@
 //!   Cancelled nor sent under another key by an action on the whole batch: a person who has looked it
 //!   up at 3Rivers names it.
 //! - A retry keeps the note of such a call, so that it is repeated under its key for as long as that
-//!   is valid; only where it had been given up as `bcs.outcome_unknown` is it forgotten, for whoever
-//!   names the detail has looked it up.
+//!   is valid. One that was given up as `bcs.outcome_unknown` is sent again only by somebody who says
+//!   that they have looked it up: the note is forgotten then, and 3Rivers may have forgotten the key.
+//! - An action on the whole batch sends nothing that was cancelled, drafts or not, unless that is what
+//!   it is for.
 
 use chrono::{DateTime, Utc};
 use weir_domain::{BatchAction, DetailEvent, DetailStatus, EVENT_NUMBER_MAX, ErrorCode};
@@ -22,6 +24,8 @@ const EVENTS_KEPT: u32 = 2;
 pub enum Reach {
     /// Some that a person named.
     Named,
+    /// Some that a person named who has looked up at 3Rivers what became of their calls.
+    LookedUp,
     /// Whatever of the batch the action is for.
     Whole,
 }
@@ -60,9 +64,15 @@ pub enum Refusal {
     CallUnknown,
     /// A detail in Error or Cancelled with a call whose outcome is not known.
     #[error(
-        "a call of it may have been taken: look it up at 3Rivers; then retry it, or cancel it, by its id"
+        "a call of it may have been taken: retry it, or look it up at 3Rivers and cancel it by its id"
     )]
     MayHaveBeenTaken,
+    /// It was given up because the outcome of its call is not known.
+    #[error(
+        "nobody knows whether a call of it was taken, and it could be charged twice: look it up at \
+         3Rivers, and retry it with looked_up"
+    )]
+    OutcomeUnknown,
     /// There is no request.
     #[error("its record states no request that could be sent: mend it through the errors CSV")]
     NothingToSend,
@@ -98,7 +108,7 @@ pub fn step(action: BatchAction, detail: &Detail, reach: Reach, now: DateTime<Ut
         BatchAction::Cancel => return cancel(detail, reach, now),
         BatchAction::Retry => retry(detail, reach, DetailStatus::Error),
         BatchAction::Revive => retry(detail, reach, DetailStatus::Cancelled),
-        BatchAction::ConfirmDrafts => confirm(detail),
+        BatchAction::ConfirmDrafts => confirm(detail, reach),
         BatchAction::CancelDrafts => cancel_draft(detail),
         // It is for batches that have no details.
         BatchAction::Retake => Err(Refusal::OtherStatus(detail.status)),
@@ -130,12 +140,14 @@ fn cancel(detail: &Detail, reach: Reach, now: DateTime<Utc>) -> Step {
     let is_open = detail.status.is_open();
     if is_open && let Some(until) = detail.lease_until.filter(|until| *until > now) {
         return match reach {
-            Reach::Named => Step::Refused(Refusal::OnItsWay),
+            Reach::Named | Reach::LookedUp => Step::Refused(Refusal::OnItsWay),
             Reach::Whole => Step::OnItsWay(until),
         };
     }
     let event = match (is_open, detail.attempted_at, reach) {
-        (true, Some(_), Reach::Named) => return Step::Refused(Refusal::CallUnknown),
+        (true, Some(_), Reach::Named | Reach::LookedUp) => {
+            return Step::Refused(Refusal::CallUnknown);
+        }
         (true, Some(_), Reach::Whole) => DetailEvent::Rejected,
         (false, Some(_), Reach::Whole) if detail.status == DetailStatus::Error => {
             return Step::Refused(Refusal::MayHaveBeenTaken);
@@ -182,8 +194,8 @@ fn retry(
         return Err(Refusal::NothingToSend);
     }
     if unknown {
-        if reach == Reach::Whole {
-            return Err(Refusal::MayHaveBeenTaken);
+        if reach != Reach::LookedUp {
+            return Err(Refusal::OutcomeUnknown);
         }
         after.attempted_at = None;
     }
@@ -191,12 +203,15 @@ fn retry(
     Ok((after, DetailEvent::Retried))
 }
 
-fn confirm(detail: &Detail) -> Result<(Detail, DetailEvent), Refusal> {
+fn confirm(detail: &Detail, reach: Reach) -> Result<(Detail, DetailEvent), Refusal> {
     let draft = detail.draft_version.ok_or(match detail.status {
         DetailStatus::Processed => Refusal::Settled,
         _ => Refusal::NoDraft,
     })?;
     let mut after = taking(detail, DetailEvent::DraftConfirmed)?;
+    if reach == Reach::Whole && detail.status != DetailStatus::Error {
+        return Err(Refusal::OtherStatus(detail.status));
+    }
     not_taken(detail)?;
     after.request_version = draft;
     after.draft_version = None;

@@ -40,6 +40,9 @@ impl Actions {
     /// batch as it is then. What is left is carried on without the request; a cancel holds from a
     /// second after this returns, whatever is left.
     ///
+    /// A cancel takes the place of a retry or of what is done to drafts: what these have not come to is
+    /// left as it is, and what they have opened is cancelled.
+    ///
     /// # Errors
     /// [`ActionError::Busy`] while something else is done to the whole batch.
     pub async fn act_on_all(
@@ -49,11 +52,13 @@ impl Actions {
         asked: &Asked,
         limit: &TimeLimit,
     ) -> Result<Batch, ActionError> {
-        if let Some(task) = batch.task.as_ref().filter(|task| asked.id != Some(task.id)) {
+        if let Some(task) = batch.task.as_ref().filter(|task| asked.id != Some(task.id))
+            && !gives_way(task.action, action)
+        {
             return Err(ActionError::Busy(task.action));
         }
         let is_done = asked.id.is_some() && asked.id == batch.last_task;
-        if is_done || is_nothing_to_do(batch, action) {
+        if is_done || (batch.task.is_none() && is_nothing_to_do(batch, action)) {
             return Ok(batch.clone());
         }
         let task = self.task(action, asked);
@@ -93,8 +98,7 @@ impl Actions {
             action,
             actor: asked.actor.clone(),
             correlation_id: asked.correlation_id.clone(),
-            // What came to Error after a first run of the request is not what it was about.
-            at: asked.since.unwrap_or(now),
+            at: now,
             next_line: 1,
             checkpoint: None,
         }
@@ -146,7 +150,6 @@ impl Actions {
             actor: task.actor.clone(),
             correlation_id: task.correlation_id.clone(),
             id: Some(task.id),
-            since: None,
         };
         let change = Change {
             batch,
@@ -157,7 +160,6 @@ impl Actions {
                 actor: task.actor.clone(),
                 task: Some(task.id),
             },
-            since: Some(task.at),
         };
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let mut next = task.next_line.max(1);
@@ -200,7 +202,7 @@ impl Actions {
         let now = self.clock.now();
         let details = self.store.details_in_lines(&place, first, last).await?;
         let is_meant = |detail: &&Detail| {
-            change.is_for(detail)
+            !change.was_done(detail)
                 && !matches!(
                     step(change.action, detail, Reach::Whole, now),
                     Step::Refused(_)
@@ -313,6 +315,11 @@ impl Actions {
         tracing::info!(batch_id = %id, action = %task.action, status = %batch.status, "a batch's task is done");
         Ok(())
     }
+}
+
+/// Whether a task makes room for another: a mistake must be possible to stop.
+fn gives_way(task: BatchAction, to: BatchAction) -> bool {
+    to == BatchAction::Cancel && !matches!(task, BatchAction::Cancel | BatchAction::Retake)
 }
 
 /// Whether a batch has nothing that an action could be for. Its counters equal its details.

@@ -5,7 +5,7 @@
 //! row with more or fewer cells than the header, without the id of a detail, or for one that an
 //! earlier row is for. All of it is told at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use weir_domain::DetailId;
 use weir_servicegate::{CellProblem, Column};
@@ -124,7 +124,8 @@ pub(super) fn read(bytes: &[u8], rows_max: usize) -> Result<Vec<Row>, Unread> {
 fn header_of(names: &[String], columns: &[Column]) -> Result<Vec<Holds>, Vec<TableProblem>> {
     let mut holds = Vec::with_capacity(names.len());
     let mut problems = Vec::new();
-    for (place, name) in names.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for name in names {
         let name = name.trim();
         let held = match name {
             ID => Some(Holds::Id),
@@ -136,7 +137,7 @@ fn header_of(names: &[String], columns: &[Column]) -> Result<Vec<Holds>, Vec<Tab
                 place.map(Holds::Cell)
             }
         };
-        let is_again = names.iter().take(place).any(|other| other.trim() == name);
+        let is_again = !seen.insert(name);
         match held {
             None => {
                 let message = "is not a column of the table: leave it out".to_owned();
@@ -147,6 +148,10 @@ fn header_of(names: &[String], columns: &[Column]) -> Result<Vec<Holds>, Vec<Tab
                 problems.push(TableProblem::of_header(name, message));
             }
             Some(held) => holds.push(held),
+        }
+        // As many as can be told: a line of a million names is no header.
+        if problems.len() >= PROBLEMS_MAX {
+            return Err(problems);
         }
     }
     if !holds.contains(&Holds::Id) {

@@ -15,6 +15,9 @@ use crate::actions::{Actions, Asked, draft, is_written, with_draft};
 
 /// How often a transaction is tried.
 const TRIES_MAX: u32 = 10;
+/// Most bytes of records and requests of one transaction, should nothing compress: DynamoDB takes 4 MB,
+/// the details and events among them.
+const TOGETHER_BYTES_MAX: usize = 3 << 20;
 /// The pause after the first try; it doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause between two tries.
@@ -61,7 +64,7 @@ impl Mended {
             return Err(WriteError::Busy { drafted, action });
         }
         let now = actions.clock.now();
-        for together in self.drafts.chunks(DetailChange::TOGETHER_MAX) {
+        for together in groups(&self.drafts) {
             let changes = changes_of(together, asked, now);
             match write_together(actions, batch, asked, &changes?, now).await? {
                 Written::All => drafted += together.len(),
@@ -71,6 +74,24 @@ impl Mended {
         }
         Ok(drafted)
     }
+}
+
+/// The drafts as they are written together: no more than a transaction takes, in number and in bytes.
+fn groups(drafts: &[DraftWanted]) -> Vec<&[DraftWanted]> {
+    let mut groups = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (place, draft) in drafts.iter().enumerate() {
+        let own = draft.payload.xml.len() + draft.payload.request.len();
+        let is_full =
+            place - first == DetailChange::TOGETHER_MAX || bytes + own > TOGETHER_BYTES_MAX;
+        if is_full && place > first {
+            groups.extend(drafts.get(first..place));
+            (first, bytes) = (place, 0);
+        }
+        bytes += own;
+    }
+    groups.extend(drafts.get(first..).filter(|rest| !rest.is_empty()));
+    groups
 }
 
 /// What became of some drafts that are written together.

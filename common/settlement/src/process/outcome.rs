@@ -312,6 +312,7 @@ pub(super) mod tests {
             error_at: None,
             user_updated_at: None,
             user_updated_by: None,
+            changed_in: None,
         }
     }
 

@@ -41,11 +41,13 @@ impl CancelWatch {
     pub(super) async fn allows_call(&self) -> bool {
         // Held while asking: the others wait for the one answer.
         let mut last = self.last.lock().await;
-        for _ in 0..=ASKS_MAX {
-            let now = self.clock.monotonic();
-            if now.saturating_sub(last.0) < COUNTS_FOR {
-                return !last.1;
+        let counts =
+            |asked_at: Duration| self.clock.monotonic().saturating_sub(asked_at) < COUNTS_FOR;
+        for _ in 0..ASKS_MAX {
+            if counts(last.0) {
+                break;
             }
+            let now = self.clock.monotonic();
             match self.store.batch(self.batch).await {
                 Ok(batch) => *last = (now, batch.as_ref().is_none_or(is_cancelling)),
                 Err(error) => {
@@ -54,7 +56,7 @@ impl CancelWatch {
                 }
             }
         }
-        false
+        counts(last.0) && !last.1
     }
 }
 

@@ -132,7 +132,7 @@ fn not_taken(note: &Batch, why: &UploadError, now: DateTime<Utc>) -> Batch {
     Batch {
         status: BatchStatus::Error,
         error_log: Some(format!(
-            "{why}: it cannot be taken from this file any more; upload the batch in a new file"
+            "{why}: it cannot be taken from this file any more; upload the batch in a new file, under another number"
         )),
         error_at: Some(now),
         processed_at: Some(now),

@@ -348,6 +348,7 @@ fn make_detail(
         error_at: failed.then_some(made_at),
         user_updated_at: None,
         user_updated_by: None,
+        changed_in: None,
     };
     state(&mut detail, &record);
     Some((

@@ -63,9 +63,29 @@ impl BatchTask {
     }
 }
 
+/// When a task may begin: also when the answer to a first try was lost, and never when it was ended.
+fn condition(action: BatchAction) -> &'static str {
+    match action {
+        BatchAction::Retake => {
+            "(task_id = :task_id OR (attribute_not_exists(task_id) AND #status = :error \
+             AND detail_count = :none)) AND (attribute_not_exists(last_task) OR last_task <> :task_id)"
+        }
+        BatchAction::Cancel => {
+            "attribute_exists(id) AND (attribute_not_exists(task_id) OR task_id = :task_id \
+             OR NOT task_action IN (:cancel, :retake)) \
+             AND (attribute_not_exists(last_task) OR last_task <> :task_id)"
+        }
+        _ => {
+            "attribute_exists(id) AND (attribute_not_exists(task_id) OR task_id = :task_id) \
+             AND (attribute_not_exists(last_task) OR last_task <> :task_id)"
+        }
+    }
+}
+
 impl Store {
     /// Begins a task, unless one is going on or it was ended already: `false`. The batch counts as changed by its actor; one
-    /// that is to be taken again is `Unprocessed` from here on.
+    /// that is to be taken again is `Unprocessed` from here on, and must be one of which there is
+    /// nothing. A cancel takes the place of whatever else is going on but a taking.
     pub async fn begin_task(&self, batch: BatchId, task: &BatchTask) -> Result<bool, StoreError> {
         const RESET: &str = ", #status = :status REMOVE processed_at, error_at, error_log";
         const SET: &str = "SET task_id = :task_id, task_action = :task_action, \
@@ -77,21 +97,22 @@ impl Store {
             .update_item()
             .table_name(self.names.table(&BATCHES))
             .key("id", text(batch.to_string()))
-            // Also when the answer to a first try was lost.
-            .condition_expression(
-                "attribute_exists(id) AND (attribute_not_exists(task_id) OR task_id = :task_id) \
-                 AND (attribute_not_exists(last_task) OR last_task <> :task_id)",
-            )
+            .condition_expression(condition(task.action))
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":open", text(OPEN))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        update = if task.action == BatchAction::Retake {
-            update
+        update = match task.action {
+            BatchAction::Retake => update
                 .update_expression(format!("{SET}{RESET}"))
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":status", text(BatchStatus::Unprocessed.name()))
-        } else {
-            update.update_expression(SET)
+                .expression_attribute_values(":error", text(BatchStatus::Error.name()))
+                .expression_attribute_values(":none", number(0)),
+            BatchAction::Cancel => update
+                .update_expression(format!("{SET} REMOVE task_checkpoint"))
+                .expression_attribute_values(":cancel", text(BatchAction::Cancel.name()))
+                .expression_attribute_values(":retake", text(BatchAction::Retake.name())),
+            _ => update.update_expression(SET),
         };
         for (name, value) in task.attributes() {
             update = update.expression_attribute_values(format!(":{name}"), value);
@@ -196,8 +217,9 @@ impl Store {
             .put_item()
             .table_name(self.names.table(&BATCHES))
             .set_item(Some(batch.to_item()?))
-            .condition_expression("task_id = :task")
+            .condition_expression("task_id = :task AND detail_count = :none")
             .expression_attribute_values(":task", uuid(task))
+            .expression_attribute_values(":none", number(0))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match put.send().await.map_err(sorted("take a batch again")) {
             Ok(answer) => {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use weir_domain::{
     Amount, BuyerId, ChargeId, Currency, CustomerId, DetailId, DetailStatus, EventNumber,
     LineNumber, RefundBody, RefundId, TransactionType,
@@ -84,6 +85,8 @@ pub struct Detail {
     pub user_updated_at: Option<DateTime<Utc>>,
     /// Which caller.
     pub user_updated_by: Option<String>,
+    /// In which request, or task of the batch, that was, where it has an id that its repeats share.
+    pub changed_in: Option<Uuid>,
 }
 
 /// The heavy part of a detail: its XML and one version of its request.
@@ -201,6 +204,7 @@ impl Detail {
             .with_some("error_at", self.error_at.map(time))
             .with_some("user_updated_at", self.user_updated_at.map(time))
             .with_some("user_updated_by", opt_text(&self.user_updated_by))
+            .with_some("changed_in", self.changed_in.map(uuid))
             .finish()
     }
 
@@ -249,6 +253,7 @@ impl Detail {
             error_at: read.opt_time("error_at")?,
             user_updated_at: read.opt_time("user_updated_at")?,
             user_updated_by: opt_text("user_updated_by")?,
+            changed_in: read.opt_id("changed_in")?,
         })
     }
 }
@@ -356,7 +361,6 @@ impl Event {
 mod tests {
     use super::*;
     use crate::item::size_bytes;
-    use uuid::Uuid;
     use weir_domain::{BatchOrdinal, FileId, ObjectIdentity};
 
     fn id<T: TryFrom<Uuid>>() -> T {
@@ -405,6 +409,7 @@ mod tests {
             error_at: Some(now),
             user_updated_at: Some(now),
             user_updated_by: some("reports (0b9a2b9e-0d5d-4f0b-8f5b-6f0f4a6a2b11)"),
+            changed_in: Some(Uuid::max()),
         };
         let item = detail.to_item(&DetailPlace { batch, shards: 64 });
         assert!(size_bytes(&item) < 1_000, "{}", size_bytes(&item));

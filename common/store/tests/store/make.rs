@@ -120,6 +120,7 @@ pub(crate) fn detail(batch: &Batch, number: u32) -> Detail {
         error_at: None,
         user_updated_at: None,
         user_updated_by: None,
+        changed_in: None,
     }
 }
 
