@@ -159,7 +159,9 @@ impl Local {
                 return Submitted { file, batch };
             }
             assert_ne!(seen["file"]["status"], "Error", "{seen}");
-            std::thread::sleep(Duration::from_millis(50));
+            let clock = Clock::system();
+            self.runtime
+                .block_on(clock.sleep(Duration::from_millis(50)));
         }
         panic!("{name} was not taken");
     }
