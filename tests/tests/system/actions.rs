@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use uuid::Uuid;
 use weir_domain::{BatchAction, BatchStatus, DetailStatus, LineNumber};
-use weir_settlement::actions::{ActionError, Asked, NamedRefusal, Refusal};
+use weir_settlement::actions::{ActionError, Asked, Named, NamedRefusal, Refusal};
 use weir_store::Detail;
 use weir_tests::rig::{Rig, Settings};
 use weir_tests::{drafts, text};
@@ -44,7 +44,17 @@ async fn a_detail_that_may_have_been_taken_is_never_shown_as_cancelled_by_a_canc
         act(&rig, file, action).await.unwrap();
         assert_eq!(rig.statuses(file).await, [[Is::Error; 3]]);
     }
-    let batch = act_on(&rig, file, Do::Retry, &[1]).await.unwrap();
+    // By its id as well, until somebody says that they have looked it up.
+    let error = act_on(&rig, file, Do::Retry, &[1]).await.unwrap_err();
+    assert_eq!(refusals(&error), [step(Refusal::OutcomeUnknown)]);
+    let batch = rig.batch(file, 1).await;
+    let looked_up = Named {
+        ids: ids(&batch, &[1]),
+        looked_up: true,
+    };
+    let actions = &rig.process.actions;
+    let retried = actions.act_on(&batch, Do::Retry, &looked_up, &asked());
+    let batch = retried.await.unwrap();
     assert_eq!(batch.status, BatchStatus::Unprocessed);
     assert_eq!(rig.detail(file, 1, 1).await.attempted_at, None);
     rig.settle().await;
