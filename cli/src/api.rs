@@ -23,7 +23,7 @@ use weir_runtime::{CorrelationId, Http, HttpRequest, HttpResponse, StreamBody, U
 use crate::failure::Failure;
 use crate::text::append;
 
-pub(crate) use acting::{NamedDetail, Part, Standing, Taken};
+pub(crate) use acting::{Act, NamedDetail, Part, Standing, Taken};
 pub(crate) use error::ApiError;
 pub(crate) use resource::{Batch, Detail, File};
 

@@ -63,6 +63,16 @@ pub(crate) enum Part {
     UpTo(u32),
 }
 
+/// What is done to a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act<'a> {
+    pub(crate) action: BatchAction,
+    /// To which details; to all that it is for, where none is named.
+    pub(crate) details: &'a [Uuid],
+    /// Whether it was looked up what became of their calls.
+    pub(crate) looked_up: bool,
+}
+
 impl Api {
     /// A batch by its id alone.
     pub(crate) async fn standing(&self, batch: Uuid) -> Result<Standing, ApiError> {
@@ -99,10 +109,14 @@ impl Api {
     pub(crate) async fn act(
         &self,
         on: &Standing,
-        action: BatchAction,
-        details: &[Uuid],
+        act: Act<'_>,
         idempotency_key: &str,
     ) -> Result<Standing, ApiError> {
+        let Act {
+            action,
+            details,
+            looked_up,
+        } = act;
         let name = match action {
             BatchAction::Cancel => "cancel",
             BatchAction::Retry | BatchAction::Revive => "retry",
@@ -110,7 +124,9 @@ impl Api {
             BatchAction::CancelDrafts => "cancel-drafts",
             BatchAction::Retake => return self.retake(on).await,
         };
-        let body = if !details.is_empty() {
+        let body = if looked_up {
+            json!({ "batch_detail_ids": details, "looked_up": true })
+        } else if !details.is_empty() {
             json!({ "batch_detail_ids": details })
         } else if action == BatchAction::Revive {
             json!({ "status": "Cancelled" })

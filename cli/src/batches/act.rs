@@ -12,7 +12,7 @@ use weir_domain::{BatchAction, BatchStatus};
 
 use super::arguments::Target;
 use super::{PATIENCE, confirm, new_key, rendered, words};
-use crate::api::{ApiError, Batch, NamedDetail, Standing};
+use crate::api::{Act, ApiError, Batch, NamedDetail, Standing};
 use crate::failure::{EXIT_WELL, Failure};
 use crate::follow::{Pace, patiently, patiently_for};
 use crate::progress::Progress;
@@ -33,6 +33,8 @@ pub(super) struct Wish {
     pub(super) before: Standing,
     /// The details that were named, as they were; none for all of the batch.
     pub(super) named: Vec<NamedDetail>,
+    /// Whether it was looked up what became of their calls.
+    pub(super) looked_up: bool,
 }
 
 /// What came of it.
@@ -72,6 +74,7 @@ struct BatchDocument<'a> {
 pub(super) async fn run(
     target: &Target,
     action: BatchAction,
+    looked_up: bool,
     outside: &mut Outside<'_>,
 ) -> Result<Report, Failure> {
     let mut session = crate::session(&target.connection, &target.output, outside)?;
@@ -89,6 +92,7 @@ pub(super) async fn run(
         action,
         before,
         named,
+        looked_up,
     };
     if wish.named.is_empty() && words::left(action, &wish.before) == 0 {
         let nothing = format!("{}\n\n", words::nothing(&wish));
@@ -204,7 +208,12 @@ async fn send(
         interrupt,
         ..
     } = session;
-    let once = async || api.act(&wish.before, wish.action, details, key).await;
+    let what = Act {
+        action: wish.action,
+        details,
+        looked_up: wish.looked_up,
+    };
+    let once = async || api.act(&wish.before, what, key).await;
     let sending = async {
         // Without a key it would be another request the second time.
         if wish.action == BatchAction::Retake {

@@ -21,8 +21,9 @@ pub(crate) struct Cancel {
 
 /// Send again what is in error of a batch, or some of its details
 ///
-/// Left are details with a draft, without a request, and those whose last call may have been taken:
-/// look them up at 3Rivers, and name them. What was cancelled stays so, unless --cancelled is given or
+/// Left are details with a draft, without a request, and those that were given up because nobody knows
+/// whether a call of them was taken: look them up at 3Rivers, and name them with --looked-up, or they
+/// could be charged twice. What was cancelled stays so, unless --cancelled is given or
 /// it is named. A batch that could not be taken at all is taken again from its file.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -33,6 +34,10 @@ pub(crate) struct Retry {
     /// Send what was cancelled, instead of what is in error
     #[arg(long, conflicts_with = "details")]
     pub(crate) cancelled: bool,
+
+    /// You have looked up at 3Rivers that no call of the details was taken
+    #[arg(long, requires = "details")]
+    pub(crate) looked_up: bool,
 }
 
 /// Take drafts on, or drop them

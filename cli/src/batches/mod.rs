@@ -31,7 +31,7 @@ pub(crate) async fn cancel(
     arguments: &Cancel,
     outside: &mut Outside<'_>,
 ) -> Result<Report, Failure> {
-    act::run(&arguments.target, BatchAction::Cancel, outside).await
+    act::run(&arguments.target, BatchAction::Cancel, false, outside).await
 }
 
 /// `weir retry`
@@ -41,7 +41,7 @@ pub(crate) async fn retry(arguments: &Retry, outside: &mut Outside<'_>) -> Resul
     } else {
         BatchAction::Retry
     };
-    act::run(&arguments.target, action, outside).await
+    act::run(&arguments.target, action, arguments.looked_up, outside).await
 }
 
 /// `weir drafts`
@@ -51,10 +51,10 @@ pub(crate) async fn drafts(
 ) -> Result<Report, Failure> {
     match &arguments.command {
         DraftsCommand::Confirm(target) => {
-            act::run(target, BatchAction::ConfirmDrafts, outside).await
+            act::run(target, BatchAction::ConfirmDrafts, false, outside).await
         }
         DraftsCommand::Discard(target) => {
-            act::run(target, BatchAction::CancelDrafts, outside).await
+            act::run(target, BatchAction::CancelDrafts, false, outside).await
         }
     }
 }

@@ -153,7 +153,9 @@ fn whole(wish: &Wish) -> String {
             "To be sent after all: {details} that were cancelled, but for those with a draft or \
              without a request."
         ),
-        BatchAction::ConfirmDrafts => format!("To be sent as drafted: {details}."),
+        BatchAction::ConfirmDrafts => format!(
+            "To be sent as drafted: {details} with a draft, but for those that are cancelled."
+        ),
         BatchAction::CancelDrafts => {
             format!("To lose their drafts, and stay as they are: {details}.")
         }
@@ -268,11 +270,12 @@ pub(super) fn hints(wish: &Wish, after: &Standing) -> Vec<String> {
     if wish.action == BatchAction::Cancel && wish.named.is_empty() && batch.is_in_error() {
         let left = counted(batch.batch_detail_error_count, "detail", "details");
         hints.push(format!(
-            "A call of {left} in error may have been taken: look them up at 3Rivers, then retry or \
-             cancel them by their ids."
+            "A call of {left} in error may have been taken: look them up at 3Rivers, then retry them by \
+             their ids with --looked-up, or cancel them by their ids."
         ));
     }
-    if after.batch_detail_draft_count > 0 {
+    // Whoever has just withdrawn a batch does not want its drafts sent.
+    if after.batch_detail_draft_count > 0 && wish.action != BatchAction::Cancel {
         let drafts = counted(after.batch_detail_draft_count, "draft waits", "drafts wait");
         let id = batch.id;
         hints.push(format!(
