@@ -1,0 +1,18 @@
+//! The deployment's template, held to the code: what it makes is what the functions rely on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test helpers"
+)]
+
+mod alarms;
+mod functions;
+mod permissions;
+mod queues;
+mod routes;
+mod tables;
+mod tags;
+mod template;
