@@ -53,7 +53,8 @@ async fn a_detail_that_may_have_been_taken_is_never_shown_as_cancelled_by_a_canc
         looked_up: true,
     };
     let actions = &rig.process.actions;
-    let retried = actions.act_on(&batch, Do::Retry, &looked_up, &asked());
+    let asked = asked();
+    let retried = actions.act_on(&batch, Do::Retry, &looked_up, &asked);
     let batch = retried.await.unwrap();
     assert_eq!(batch.status, BatchStatus::Unprocessed);
     assert_eq!(rig.detail(file, 1, 1).await.attempted_at, None);
