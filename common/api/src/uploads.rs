@@ -2,6 +2,8 @@
 //!
 //! The answer is the file, which waits for its object, and a signed request that takes exactly the bytes
 //! that were announced, for fifteen minutes and once.
+//!
+//! `POST /v1/settlements/uploads/{file_id}/complete`: whoever sent the object need not wait for its event.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +14,15 @@ use axum::{Extension, Json};
 use chrono::SecondsFormat;
 use http::{HeaderMap, Uri};
 use serde_json::json;
-use weir_query::{FILE, Field, FileRow, Shown};
+use weir_query::{FILE, Field, FileRow, Files, Shown};
 use weir_runtime::CorrelationId;
-use weir_settlement::upload::Announced;
+use weir_settlement::upload::{Announced, Completion};
 
 use crate::auth::Allowed;
 use crate::auth::permission::SettlementsWrite;
-use crate::settlements::upload_scope;
+use crate::path::PathIds;
+use crate::resources::existing;
+use crate::settlements::{shown, upload_scope};
 use crate::{Api, ApiError, IdempotentRun, body};
 
 /// The largest body: a name, with room.
@@ -62,4 +66,36 @@ pub(crate) async fn reserve(
         "expires_at": expires_at,
     });
     Ok(Json(json!({ "file": file, "upload": upload })).into_response())
+}
+
+/// Gives a file the object that was sent to its place.
+pub(crate) async fn complete(
+    State(api): State<Api>,
+    allowed: Allowed<SettlementsWrite>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    path: PathIds,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (path, ()) = path.and(body::no_query(&uri))?;
+    let remedy = || "It takes no body.".to_owned();
+    body::read(&headers, body, BODY_BYTES_MAX, remedy).await?;
+    let FileRow(file) = existing::<Files>(&api.ask(allowed.scope), &path).await?;
+    let conflict = |why: &str| Err(ApiError::Conflict(why.to_owned()));
+    match api.uploader.complete(file, &correlation_id).await? {
+        Completion::Done(file) => {
+            let (caller_id, caller) = (allowed.who.id, allowed.who.name);
+            tracing::info!(%caller_id, caller, file_id = %file.id, "an upload was completed");
+            Ok(shown(*file))
+        }
+        Completion::Empty => conflict(
+            "Nothing was sent to the file's place yet: send the object first, or ask for another \
+             place if the time for this one is over.",
+        ),
+        Completion::NoPlace => conflict(
+            "The file is a name that nothing can be sent to: ask for a place with POST \
+             /v1/settlements/uploads.",
+        ),
+    }
 }

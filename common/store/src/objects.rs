@@ -140,6 +140,26 @@ impl Store {
         }
     }
 
+    /// Which object is under a key now; `None` where there is none.
+    pub async fn find_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<ObjectIdentity>, StoreError> {
+        const OPERATION: &str = "find an object";
+        let request = self.clients.s3.head_object().bucket(bucket).key(key);
+        match request.send().await {
+            Ok(answer) => {
+                let etag = answer
+                    .e_tag()
+                    .ok_or_else(|| unavailable(OPERATION, "the answer has no entity tag"))?;
+                Ok(Some(ObjectIdentity::new(bucket, key, etag)))
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+            Err(error) => Err(sorted(OPERATION)(error)),
+        }
+    }
+
     /// Stores an object in the upload bucket and says what it became.
     pub async fn put_upload(&self, key: &str, body: Bytes) -> Result<ObjectIdentity, StoreError> {
         let answer = self

@@ -19,7 +19,7 @@ use weir_tests::text::{self, charge};
 use crate::asking::Answered;
 use crate::reference_changes::id_of;
 use crate::schema::{check, is_error, places};
-use crate::settlements::{changed, operation, program_key};
+use crate::settlements::{changed, operation, program_key, program_scope};
 use crate::validation::take;
 
 const PATH: &str = "/v1/settlements/uploads";
@@ -260,4 +260,100 @@ fn what_asks_for_a_place_is_checked() {
     );
     let wide = changed().key(Permission::ALL, Scope::default());
     is_error(&reserve_as(&wide, &good), 403, "unauthorized");
+}
+
+fn complete_as(key: &str, id: &str) -> Answered {
+    let target = format!("{PATH}/{id}/complete");
+    let answered = changed().send(Method::POST, key, &target);
+    let path = format!("{PATH}/{{file_id}}/complete");
+    check(&operation(&Method::POST, &path), &answered);
+    answered
+}
+
+/// Takes a file to its end, as whatever wakes it does.
+fn work(id: &str) -> File {
+    let parts = &changed().parts;
+    let clock = parts.timeline.clock().clone();
+    let uploader = Uploader {
+        store: parts.store.clone(),
+        clock: clock.clone(),
+        metrics: Metrics::discarded(clock.clone()),
+    };
+    let id: FileId = id.parse().unwrap();
+    changed().wait(async {
+        let limit = TimeLimit::after(Duration::from_mins(5), &clock);
+        while uploader.work(id, &limit).await.unwrap() != Progress::Done {}
+        parts.store.file(id).await.unwrap().unwrap()
+    })
+}
+
+#[test]
+fn an_upload_whose_event_is_lost_is_completed_by_its_sender_and_its_event_changes_nothing() {
+    let bytes = sound("PLACE-COMPLETE");
+    let place = reserve("completed.xml", bytes.as_bytes());
+    let id = id_of(&place["file"]);
+    is_error(&complete_as(program_key(), &id), 409, "conflict");
+    let sent = put_place(&place, bytes);
+    let etag = sent.headers["etag"].to_str().unwrap();
+    for _ in 0..2 {
+        let answered = complete_as(program_key(), &id);
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        assert_eq!(
+            (&answered.body["id"], &answered.body["status"]),
+            (&place["file"]["id"], &json!("Stored"))
+        );
+    }
+    // From now on it is found and woken like any file that came with its event.
+    let open = changed().wait(changed().parts.store.open_files(None));
+    assert!(open.unwrap().contains(&id.parse().unwrap()));
+    let file = work(&id);
+    assert_eq!(file.status, FileStatus::Processed);
+    let again = complete_as(program_key(), &id);
+    assert_eq!(again.body["status"], "Processed");
+    let late = announce(place["upload"]["url"].as_str().unwrap(), etag);
+    assert_eq!(late, file);
+    let batches = changed().all(program_key(), &format!("/v1/files/{id}/batches"));
+    assert_eq!(batches.len(), 1);
+}
+
+#[test]
+fn an_upload_whose_event_came_first_is_answered_as_it_is() {
+    let bytes = sound("PLACE-EVENT-FIRST");
+    let place = reserve("event-first.xml", bytes.as_bytes());
+    let sent = put_place(&place, bytes);
+    let etag = sent.headers["etag"].to_str().unwrap();
+    let file = announce(place["upload"]["url"].as_str().unwrap(), etag);
+    let answered = complete_as(program_key(), &file.id.to_string());
+    assert_eq!(answered.body["status"], "Processed");
+    let stored = changed().wait(changed().parts.store.file(file.id)).unwrap();
+    assert_eq!(stored, Some(file));
+}
+
+#[test]
+fn only_a_file_with_a_place_that_the_key_may_see_and_send_is_completed() {
+    let place = reserve("not-mine.xml", b"<a/>");
+    let id = id_of(&place["file"]);
+    let read = changed().key(&[Permission::FilesRead], program_scope());
+    is_error(&complete_as(&read, &id), 403, "unauthorized");
+    let other = Scope {
+        program_id: Some(uuid::Uuid::from_u128(77).try_into().unwrap()),
+        ..program_scope()
+    };
+    let other = changed().key(Permission::ALL, other);
+    is_error(&complete_as(&other, &id), 404, "resource_not_found");
+    let unknown = "8a0b7c6d-0000-4000-8000-000000000001";
+    is_error(
+        &complete_as(program_key(), unknown),
+        404,
+        "resource_not_found",
+    );
+    let malformed = complete_as(program_key(), "x");
+    assert_eq!(places(&malformed), ["/path/file_id"]);
+    let named = http::Request::post("/v1/files")
+        .header("Authorization", program_key())
+        .header("Content-Type", "application/json");
+    let body = json!({"name": "a name and no place"}).to_string();
+    let named = changed().ask(named.body(body.into()).unwrap());
+    let answered = complete_as(program_key(), &id_of(&named.body));
+    is_error(&answered, 409, "conflict");
 }

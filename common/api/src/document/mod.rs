@@ -285,6 +285,7 @@ fn responses(operation: &Operation) -> Value {
         (Takes::SettlementFile | Takes::Body(_) | Takes::ErrorsTable, _) => {
             statuses.extend(["409", "413", "415"]);
         }
+        (Takes::Nothing, Answers::One(_)) => statuses.extend(["409", "413"]),
         (_, Answers::Nothing(_) | Answers::Problems(_)) => statuses.push("409"),
         _ => {}
     }

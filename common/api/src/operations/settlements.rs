@@ -32,6 +32,15 @@ pub(super) fn operations() -> Vec<Operation> {
             answers: Answers::Place(Files::RESOURCE),
             route: post(uploads::reserve),
         },
+        Operation {
+            name: "Complete the upload of a settlement file",
+            method: Method::POST,
+            path: "/v1/settlements/uploads/{file_id}/complete",
+            permission: SettlementsWrite::PERMISSION,
+            takes: Takes::Nothing,
+            answers: Answers::One(Files::RESOURCE),
+            route: post(uploads::complete),
+        },
         list::<Files, FilesRead>("Get file collection", "/v1/files"),
         one::<Files, FilesRead>("Get file", "/v1/files/{file_id}"),
         Operation {

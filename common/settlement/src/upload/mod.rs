@@ -45,7 +45,7 @@ pub use key::{ObjectKeyError, UploadScope};
 pub use name::{FileName, FileNameError};
 pub use problems::{FileProblems, ProblemRow, ProblemsError, ProblemsPage, remedy};
 pub use register::{FILE_BODY, Naming};
-pub use reserve::{Announced, PLACE_BODY, UploadPlace};
+pub use reserve::{Announced, Completion, PLACE_BODY, UploadPlace};
 pub use validate::{PROBLEMS_LISTED_MAX, Validation};
 
 /// What must be left of the time for a stage to go on; enough to write what is under way.

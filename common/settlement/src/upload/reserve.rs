@@ -3,7 +3,8 @@
 //!
 //! The URL is good for [`Uploader::PLACE_KEPT`], for so many bytes with that SHA-256, and once: where
 //! the object is, it is refused. So whatever comes to lie under the key is what was announced, and the
-//! file's id follows from the key alone. The object's event binds it to its file.
+//! file's id follows from the key alone. The object's event binds it to its file, or, should that be lost or
+//! late, whoever sent it does.
 //!
 //! A key that looks like a place's and is none's is a drop-in like any other.
 
@@ -13,7 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
-use weir_domain::{FileId, ObjectIdentity};
+use weir_domain::{FileId, FileStatus, ObjectIdentity};
 use weir_runtime::CorrelationId;
 use weir_servicegate::FILE_BYTES_MAX;
 use weir_store::{File, FileContent, SignedPut, StoreError};
@@ -73,6 +74,17 @@ pub struct UploadPlace {
     pub put: SignedPut,
     /// Until when.
     pub expires_at: DateTime<Utc>,
+}
+
+/// What came of looking for the object of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completion {
+    /// The file, which has its object.
+    Done(Box<File>),
+    /// Nothing was sent to the place yet.
+    Empty,
+    /// The file has no place: it is a name.
+    NoPlace,
 }
 
 impl Announced {
@@ -176,6 +188,31 @@ impl Uploader {
             put,
             expires_at: now + kept,
         })
+    }
+
+    /// Looks for the object that a file waits for, and does what the object's event does. Any number of
+    /// calls, before or after the event, come to the same.
+    pub async fn complete(
+        &self,
+        file: File,
+        correlation_id: &CorrelationId,
+    ) -> Result<Completion, UploadError> {
+        let file = match file.content {
+            FileContent::Nothing => return Ok(Completion::NoPlace),
+            FileContent::Object(_) => file,
+            FileContent::Awaited { bucket, key } => {
+                let Some(object) = self.store.find_object(&bucket, &key).await? else {
+                    return Ok(Completion::Empty);
+                };
+                self.register(object, correlation_id).await?
+            }
+        };
+        // It may be that an earlier call found the object and did not get further. Whoever works on the
+        // file sees to it that it is done once.
+        if file.status == FileStatus::Stored {
+            self.wake(&file).await?;
+        }
+        Ok(Completion::Done(Box::new(file)))
     }
 
     /// The file that waited for an object, which is its own from now on; `None` when none did.
