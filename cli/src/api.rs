@@ -7,6 +7,7 @@
 
 mod acting;
 mod error;
+mod place;
 mod resource;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::text::append;
 
 pub(crate) use acting::{Act, NamedDetail, Part, Standing, Taken};
 pub(crate) use error::ApiError;
+pub(crate) use place::Place;
 pub(crate) use resource::{Batch, Detail, File};
 
 /// Largest page that the API gives.

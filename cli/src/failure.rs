@@ -29,13 +29,15 @@ pub(crate) const EXIT_TIMED_OUT: u8 = 4;
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// Most bytes of a file that the API takes as a body, as the API has it: what surely fits a Lambda's
-/// payload.
-pub(crate) const UPLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// payload. A larger one is sent to a place of its own.
+pub(crate) const REQUEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Most bytes of a file: what S3 takes at once.
+pub(crate) const FILE_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Most ids that are shown in one sentence.
 const IDS_SHOWN_MAX: usize = 10;
 
-/// What a person does with a file that is too large to upload.
+/// What a person does with a file that is too large for a request that it was sent in.
 pub(crate) const TOO_LARGE_REMEDY: &str = "put the file into the S3 bucket of the uploads instead, \
     under `<client id>/<program id>/<name>` or, for a key of one seller, \
     `<client id>/<program id>/sellers/<seller id>/<name>`; or split it into smaller files";
@@ -78,8 +80,20 @@ pub(crate) enum Failure {
     #[error("the file needs a name of at least one character, in UTF-8")]
     NameInvalid,
     /// The file is larger than the API takes.
-    #[error("the file has {}; at most {} (4 MiB) can be uploaded", counted(*size_bytes, "byte", "bytes"), grouped(UPLOAD_BYTES_MAX))]
+    #[error("the file has {}; at most {} (5 GiB) can be uploaded", counted(*size_bytes, "byte", "bytes"), grouped(FILE_BYTES_MAX))]
     TooLarge { size_bytes: u64 },
+    /// The file is not what it was when it was read first.
+    #[error("{} changed while it was being uploaded", plain(&path.display().to_string()))]
+    Changed { path: PathBuf },
+    /// The bytes did not reach their place, or nobody knows.
+    #[error("the file could not be sent to its place: {}", plain(reason))]
+    PlaceUnanswered { reason: String },
+    /// The place does not take the bytes.
+    #[error("the place of the file does not take it: {}", plain(reason))]
+    PlaceRefused { reason: String },
+    /// The time of every place was over before the bytes were there.
+    #[error("the file did not reach its place in the time that it is kept for")]
+    PlaceOver,
     /// No client for outgoing HTTP could be made.
     #[error("no connection can be made from here: {0}")]
     NoClient(HttpError),
@@ -175,6 +189,7 @@ impl Failure {
             | Self::SeedFormat(_)
             | Self::NameInvalid
             | Self::TooLarge { .. }
+            | Self::Changed { .. }
             | Self::Settings(_)
             | Self::KeyScope(_)
             | Self::NobodyToAsk
@@ -185,6 +200,9 @@ impl Failure {
             Self::NothingVisible | Self::NoTable { .. } => EXIT_IN_ERROR,
             Self::NoClient(_)
             | Self::Api(_)
+            | Self::PlaceUnanswered { .. }
+            | Self::PlaceRefused { .. }
+            | Self::PlaceOver
             | Self::Tables(_)
             | Self::NoSuchKey { .. }
             | Self::NotInBatch(_)
@@ -214,9 +232,20 @@ impl Failure {
                  whose batches they are"
                     .to_owned(),
             ),
-            Self::TooLarge { .. } => Some(TOO_LARGE_REMEDY.to_owned()),
+            Self::TooLarge { .. } => Some("split it into smaller files".to_owned()),
+            Self::Changed { .. } => Some(
+                "submit it again once nobody writes to it any more"
+                    .to_owned(),
+            ),
+            Self::PlaceRefused { .. } => Some(
+                "nothing of it was taken; if it stays, tell the operator of the service, or put \
+                 the file into the bucket of the uploads"
+                    .to_owned(),
+            ),
             Self::Api(error) => error.help(),
-            Self::UploadInterrupted => Some(SUBMIT_AGAIN.to_owned()),
+            Self::UploadInterrupted | Self::PlaceUnanswered { .. } | Self::PlaceOver => {
+                Some(SUBMIT_AGAIN.to_owned())
+            }
             Self::Settings(_) => Some(
                 "set them as the functions have them; a local system's are in functions.env of its \
                  data folder: set -a; . .weir/functions.env; set +a"

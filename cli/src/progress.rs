@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 use weir_domain::{BatchStatus, FileStatus};
 
@@ -64,10 +65,27 @@ impl<'a> Progress<'a> {
     /// A bar over the bytes of a file; whoever holds it moves it.
     pub(crate) fn bytes(&mut self, what: &str, bytes: u64) -> ProgressBar {
         self.stage(
-            "{prefix} [{bar:30}] {bytes}/{total_bytes}",
+            "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}",
             what,
             Some(bytes),
         )
+    }
+
+    /// How much of a file is sent, for who sees no bar.
+    pub(crate) fn sent(&mut self, sent: u64, all: u64, elapsed: Duration) {
+        self.tick();
+        let rate = sent.checked_div(elapsed.as_secs()).unwrap_or(sent);
+        let [sent, all, rate] = [sent, all, rate].map(HumanBytes);
+        self.line(|| format!("{sent} of {all} sent, {rate} a second"));
+    }
+
+    /// A file did not arrive, and is sent again after a pause.
+    pub(crate) fn again(&mut self, reason: &str, pause: Duration) {
+        let reason = plain(reason);
+        self.line(|| format!("{reason}; sending again in {} s", pause.as_secs()));
+        if let Some(stage) = &self.stage {
+            stage.set_prefix(format!("{} (again)", stage.prefix()));
+        }
     }
 
     /// A bar over the entries of a file; whoever holds it moves it. Elsewhere a line, if they are many.

@@ -20,5 +20,6 @@ mod seed;
 mod server;
 mod status;
 mod submit;
+mod submit_large;
 mod validate;
 mod weir;

@@ -244,16 +244,25 @@ fn a_table_of_many_batches_is_cut_with_those_in_error_first() {
 }
 
 #[test]
-fn a_file_of_the_largest_size_is_sent_and_one_byte_more_is_not() {
+fn a_file_of_at_most_4_mib_goes_in_one_request() {
     const MOST: usize = 4 * 1024 * 1024;
     for size in [MOST - 1, MOST] {
         let server = Server::start(settling(vec![]));
         let (_folder, path) = file_of(size);
         assert_eq!(weir(&server, &["submit", &path]).code, 0);
+        assert_eq!(server.paths(), ["POST /v1/settlements"]);
         assert_eq!(server.seen()[0].body.len(), size);
     }
+}
+
+#[test]
+fn a_file_of_more_than_5_gib_is_refused_before_anything_is_sent() {
+    const MOST: u64 = 5 * 1024 * 1024 * 1024;
     let server = Server::start(settling(vec![]));
-    let (_folder, path) = file_of(MOST + 1);
+    let (_folder, path) = file_of(0);
+    // A hole: it takes no room.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(MOST + 1).unwrap();
     let ran = weir(&server, &["submit", &path]);
     insta::assert_snapshot!(ran.shown(&server));
     assert!(server.seen().is_empty());
