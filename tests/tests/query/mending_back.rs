@@ -302,7 +302,17 @@ async fn an_open_detail_is_not_mended_and_a_cancelled_one_is() {
     );
     desk.rig.settle().await;
     assert_eq!(desk.rig.requests(), 0);
+    // What was cancelled is not sent because somebody confirms the drafts of the batch.
     desk.confirm(&batch).await;
+    desk.rig.settle().await;
+    assert_eq!(desk.rig.requests(), 0);
+    let confirm = target(&batch).replace("/errors", "/confirm-drafts");
+    let request = Request::post(confirm)
+        .header("Authorization", &desk.key)
+        .header("Content-Type", "application/json")
+        .body(Body::from(json!({"batch_detail_ids": [id]}).to_string()));
+    let (status, text) = desk.ask(request.unwrap()).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
     desk.rig.settle().await;
     let detail = desk.rig.detail(file, 1, 1).await;
     assert_eq!(detail.status, DetailStatus::Processed);
