@@ -482,6 +482,11 @@ fn of_two_changes_the_newer_one_stays_whichever_comes_first() {
             "{}",
             answered.text
         );
+        let after = answered.headers["retry-after"].to_str().unwrap();
+        let after: i64 = after.parse().unwrap();
+        assert!((3_000..=3_600).contains(&after), "{after}");
+        let told = format!("{after} s ahead of the clock here");
+        assert!(answered.text.contains(&told), "{}", answered.text);
     }
     assert_eq!(done(&ask(&Method::GET, &target, &NONE))["name"], "Newer");
 }

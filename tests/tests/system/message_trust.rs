@@ -211,11 +211,26 @@ async fn what_names_another_client_than_its_program_has_waits_and_fails_and_chan
         let left = found(&parts.store, kind, 1).await;
         assert_eq!(left, Some(("first".to_owned(), at(0))), "{kind}");
     }
-    // Under what is known to be gone nobody can tell.
-    let gone = delivery("gone", &body("program", 1, "deleted", at(1), ""));
-    assert_eq!(synchronizer.sync(&gone).await.unwrap(), Synced::Applied);
-    let told = delivery("late", &of_others("customer", 2, 1));
-    assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Applied);
+    // What is gone still tells to whom it belonged, unless it was never known.
+    for (number, why) in [(1, Some("/data/client_id: the program")), (9, None)] {
+        let gone = body("program", number, "deleted", at(1), "");
+        let gone = delivery(&format!("gone-{number}"), &gone);
+        assert_eq!(synchronizer.sync(&gone).await.unwrap(), Synced::Applied);
+        let told = of_others("customer", 2, number);
+        let told = told.replace(&id("customer", 1), &id("customer", number + 10));
+        let told = received(delivery(&format!("late-{number}"), &told), 4);
+        let expected = if why.is_some() {
+            Synced::Failed
+        } else {
+            Synced::Applied
+        };
+        assert_eq!(synchronizer.sync(&told).await.unwrap(), expected);
+        let log = kept(&parts.store, &told)
+            .await
+            .error_log
+            .unwrap_or_default();
+        assert!(log.starts_with(why.unwrap_or_default()), "{log}");
+    }
 }
 
 #[tokio::test]
@@ -276,4 +291,91 @@ async fn what_was_told_long_ago_creates_nothing_that_may_have_been_deleted_since
     // Sent anew it is as good as any.
     let anew = delivery("anew", &told(2).body);
     assert_eq!(synchronizer.sync(&anew).await.unwrap(), Synced::Applied);
+}
+
+#[tokio::test]
+async fn what_is_there_moves_nowhere_and_a_replay_of_what_was_applied_fails_nothing() {
+    let parts = parts().await;
+    let synchronizer = synchronizer(&parts, parts.store.clone());
+    for number in [1, 2] {
+        for kind in ["client", "program"] {
+            let told = body(kind, number, "created", at(0), "first");
+            let told = delivery(&format!("{kind}-{number}"), &told);
+            assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Applied);
+        }
+    }
+    let first = delivery("s", &body("seller", 1, "created", at(0), "first"));
+    assert_eq!(synchronizer.sync(&first).await.unwrap(), Synced::Applied);
+    let moved = delivery("moved", &of_others("seller", 2, 2));
+    let waits = synchronizer.sync(&moved).await;
+    assert!(matches!(waits, Err(SyncError::Waits(_))), "{waits:?}");
+    let moved = received(moved, 4);
+    assert_eq!(synchronizer.sync(&moved).await.unwrap(), Synced::Failed);
+    let log = kept(&parts.store, &moved).await.error_log.unwrap();
+    let why = format!(
+        "/data/client_id: it is {} of what there is",
+        id("client", 1)
+    );
+    assert!(log.starts_with(&why), "{log}");
+    let left = found(&parts.store, "seller", 1).await;
+    assert_eq!(left, Some(("first".to_owned(), at(0))));
+
+    // Once it is deleted it may come to belong to another, and what was applied before stays so.
+    let gone = delivery("gone", &body("seller", 1, "deleted", at(4), ""));
+    assert_eq!(synchronizer.sync(&gone).await.unwrap(), Synced::Applied);
+    assert_eq!(synchronizer.sync(&moved).await.unwrap(), Synced::Applied);
+    let again = replaying(first.clone(), kept(&parts.store, &first).await.id);
+    assert_eq!(synchronizer.sync(&again).await.unwrap(), Synced::Unchanged);
+    let message = kept(&parts.store, &first).await;
+    assert_eq!(message.status, MessageStatus::Processed);
+    assert_eq!(message.failure_count, 0);
+}
+
+#[tokio::test]
+async fn sellers_swap_their_alternate_ids_in_three_messages_and_not_in_two() {
+    let parts = parts().await;
+    let synchronizer = synchronizer(&parts, parts.store.clone());
+    let seller = |name: &str, number: u32, alternate: Option<&str>, seconds| {
+        let told = body("seller", 1, "updated", at(seconds), "S");
+        let mut told: Value = serde_json::from_str(&told).unwrap();
+        told["data"]["id"] = json!(id("seller", number));
+        told["data"]["alternate_seller_id"] = json!(alternate);
+        received(delivery(name, &told.to_string()), 4)
+    };
+    for kind in ["client", "program"] {
+        let told = delivery(kind, &body(kind, 1, "created", at(0), "first"));
+        assert_eq!(synchronizer.sync(&told).await.unwrap(), Synced::Applied);
+    }
+    for (told, expected) in [
+        (seller("1", 1, Some("A"), 1), Synced::Applied),
+        (seller("2", 2, Some("B"), 1), Synced::Applied),
+        (seller("3", 1, Some("B"), 2), Synced::Failed),
+        (seller("4", 2, Some("A"), 2), Synced::Failed),
+        // The remedy.
+        (seller("5", 1, None, 3), Synced::Applied),
+        (seller("6", 2, Some("A"), 4), Synced::Applied),
+        (seller("7", 1, Some("B"), 5), Synced::Applied),
+    ] {
+        assert_eq!(
+            synchronizer.sync(&told).await.unwrap(),
+            expected,
+            "{told:?}"
+        );
+        if expected == Synced::Failed {
+            let log = kept(&parts.store, &told).await.error_log.unwrap();
+            assert!(
+                log.contains("has it: have that one sent without it first"),
+                "{log}"
+            );
+        }
+    }
+    let program = id("program", 1).parse().unwrap();
+    for (alternate, number) in [("A", 2), ("B", 1)] {
+        let alternate = alternate.parse().unwrap();
+        let found = parts
+            .store
+            .seller_by_alternate_id(program, &alternate)
+            .await;
+        assert_eq!(found.unwrap().unwrap().id.to_string(), id("seller", number));
+    }
 }
