@@ -3,6 +3,9 @@
 //! The answer is the file, which waits for its object, and a signed request that takes exactly the bytes
 //! that were announced, for fifteen minutes and once.
 //!
+//! With `validate_only=true` the file is only judged: it ends Processed or Error, has no batches, and its
+//! problems can be asked for.
+//!
 //! `POST /v1/settlements/uploads/{file_id}/complete`: whoever sent the object need not wait for its event.
 
 use std::collections::BTreeMap;
@@ -22,7 +25,7 @@ use crate::auth::Allowed;
 use crate::auth::permission::SettlementsWrite;
 use crate::path::PathIds;
 use crate::resources::existing;
-use crate::settlements::{shown, upload_scope};
+use crate::settlements::{shown, upload_scope, validate_only};
 use crate::{Api, ApiError, IdempotentRun, body};
 
 /// The largest body: a name, with room.
@@ -39,8 +42,9 @@ pub(crate) async fn reserve(
     body: Body,
 ) -> Result<Response, ApiError> {
     let scope = upload_scope(&allowed.scope)?;
-    body::no_query(&uri).map_err(ApiError::InvalidParameter)?;
-    let announced = Announced::parse(&body::read_json(&headers, body, BODY_BYTES_MAX).await?)?;
+    let validate_only = validate_only(&uri).map_err(ApiError::InvalidParameter)?;
+    let announced = Announced::parse(&body::read_json(&headers, body, BODY_BYTES_MAX).await?)?
+        .validated_only(validate_only);
     let unique = match run {
         Some(Extension(run)) => run.seed,
         None => api.random.uuid_v7(api.clock.now()),

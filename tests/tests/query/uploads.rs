@@ -357,3 +357,73 @@ fn only_a_file_with_a_place_that_the_key_may_see_and_send_is_completed() {
     let answered = complete_as(program_key(), &id_of(&named.body));
     is_error(&answered, 409, "conflict");
 }
+
+#[test]
+fn a_place_for_a_file_that_is_only_judged_ends_without_batches_and_tells_its_problems() {
+    let judged = |number: &str, text: String| {
+        let body = json!({
+            "name": "judged.xml", "size": text.len(), "checksum_sha256": hex(text.as_bytes()),
+        });
+        let request = http::Request::post(format!("{PATH}?validate_only=true"))
+            .header("Authorization", program_key())
+            .header("Content-Type", "application/json");
+        let place = changed().ask(request.body(body.to_string().into()).unwrap());
+        assert_eq!(place.status, 200, "{number}: {}", place.text);
+        assert_eq!(put_place(&place.body, text).status, 200, "{number}");
+        let id = id_of(&place.body["file"]);
+        assert_eq!(complete_as(program_key(), &id).status, 200, "{number}");
+        let file = work(&id);
+        assert_eq!((file.batch_count, file.detail_count), (0, 0), "{number}");
+        let target = format!("/v1/files/{id}");
+        let key = program_key();
+        let batches = changed().all(key, &format!("{target}/batches"));
+        assert!(batches.is_empty(), "{number}");
+        let problems = changed().all(key, &format!("{target}/problems"));
+        assert!(problems.iter().all(|one| one.get("batch_id").is_none()));
+        let codes = problems.iter().map(|one| one["code"].as_str().unwrap());
+        (file.status, codes.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (sound_status, codes) = judged("JUDGED", sound("JUDGED"));
+    assert_eq!(sound_status, FileStatus::Processed);
+    assert!(codes.is_empty(), "{codes:?}");
+    // Its number is still free, and taken only once the file is sent for good.
+    let kept = take(changed(), &scope().key("judged.xml"), sound("JUDGED"));
+    assert_eq!(kept.batch_count, 1);
+    let (status, codes) = judged("JUDGED", sound("JUDGED"));
+    assert_eq!(status, FileStatus::Processed);
+    assert_eq!(codes, ["batch.number_taken"]);
+    let (status, codes) = judged("BROKEN", sound("BROKEN").replace("</SettlementFile>", ""));
+    assert_eq!((status, codes.is_empty()), (FileStatus::Error, false));
+    // A drop-in is what it is under any key.
+    let key = scope().key("validations/8a0b7c6d-0000-4000-8000-000000000002/drop.xml");
+    let dropped = take(changed(), &key, sound("DROP-JUDGED"));
+    assert_eq!(
+        (dropped.status, dropped.batch_count),
+        (FileStatus::Processed, 1)
+    );
+}
+
+#[test]
+fn validate_only_is_true_or_false_once_and_nothing_else_is_asked_of_a_place() {
+    let body = json!({"name": "a.xml", "size": 1, "checksum_sha256": "0".repeat(64)});
+    for (query, place) in [
+        ("validate_only=false", None),
+        ("validate_only=true", None),
+        ("validate_only=1", Some("/query/validate_only")),
+        (
+            "validate_only=true&validate_only=true",
+            Some("/query/validate_only"),
+        ),
+        ("page_size=1", Some("/query/page_size")),
+    ] {
+        let request = http::Request::post(format!("{PATH}?{query}"))
+            .header("Authorization", program_key())
+            .header("Content-Type", "application/json");
+        let answered = changed().ask(request.body(body.to_string().into()).unwrap());
+        check(&operation(&Method::POST, PATH), &answered);
+        match place {
+            None => assert_eq!(answered.status, 200, "{query}: {}", answered.text),
+            Some(place) => assert_eq!(places(&answered), [place], "{query}"),
+        }
+    }
+}

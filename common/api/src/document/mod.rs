@@ -145,6 +145,9 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         Takes::SettlementFile => parameters.extend(schemas::settlement()),
         Takes::Problems => parameters.extend(schemas::problems()),
         Takes::Lines => parameters.extend(schemas::lines()),
+        Takes::Body(_) if matches!(operation.answers, Answers::Place(_)) => {
+            parameters.push(schemas::place_parameter());
+        }
         Takes::Body(_) | Takes::ErrorsTable | Takes::Nothing => {}
     }
     parameters

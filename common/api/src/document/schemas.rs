@@ -396,14 +396,27 @@ pub(super) fn validation() -> Value {
 /// The parameters of an upload.
 pub(super) fn settlement() -> Vec<Value> {
     let mut parameters = settlement_headers();
-    parameters.push(json!({
+    parameters.push(validate_only(
+        "Whether the file is only judged, as an upload of it would be, and nothing kept.",
+    ));
+    parameters
+}
+
+/// The parameter of a place.
+pub(super) fn place_parameter() -> Value {
+    validate_only(
+        "Whether the file is only judged: it ends Processed or Error, has no batches, and its \
+         problems can be asked for.",
+    )
+}
+
+fn validate_only(description: &str) -> Value {
+    json!({
         "name": "validate_only",
         "in": "query",
-        "description": "Whether the file is only judged, as an upload of it would be, and nothing \
-                        kept.",
+        "description": description,
         "schema": { "type": "boolean", "default": false },
-    }));
-    parameters
+    })
 }
 
 fn settlement_headers() -> Vec<Value> {

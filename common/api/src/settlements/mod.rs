@@ -60,7 +60,7 @@ pub(crate) async fn create(
 }
 
 /// Whether the file is only to be judged.
-fn validate_only(uri: &Uri) -> Result<bool, Vec<ValidationError>> {
+pub(crate) fn validate_only(uri: &Uri) -> Result<bool, Vec<ValidationError>> {
     let mut said = None;
     let mut wrong = Vec::new();
     let query = uri.query().unwrap_or_default();

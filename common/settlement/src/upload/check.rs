@@ -7,6 +7,7 @@ use weir_servicegate::{Checkpoint as ReaderCheckpoint, FileProblem, Item, Limits
 use weir_store::{File, Stage, Store, StoreError, shard_count_for};
 
 use super::items::{FileItems, NextError};
+use super::reserve::is_validated_only;
 use super::split::SplitState;
 use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, UploadScope, Uploader, split_time};
 use crate::TimeLimit;
@@ -66,6 +67,7 @@ impl Uploader {
             limits: Limits::default(),
             keep_xml: false,
         };
+        let validate_only = is_validated_only(file);
         let mut items = FileItems::new(&self.store, &object, state.reader.take(), options);
         loop {
             let item = match items.next().await {
@@ -81,6 +83,8 @@ impl Uploader {
                 Some(Item::BatchEnd(batch)) => {
                     state.largest_batch = state.largest_batch.max(batch.records);
                 }
+                // None of these will be there.
+                Some(Item::End(_)) if validate_only => {}
                 Some(Item::End(summary)) => {
                     file.batch_count = summary.batches;
                     file.detail_count = summary.records;
@@ -97,6 +101,9 @@ impl Uploader {
         }
         if state.problem_count > 0 {
             return Ok(StageEnd::Rejected(state.told()));
+        }
+        if validate_only {
+            return Ok(StageEnd::Finished);
         }
         let split = SplitState::new(
             shard_count_for(state.largest_batch),

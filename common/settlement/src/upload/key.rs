@@ -5,6 +5,7 @@
 //! | `<client id>/<program id>/<name>` | for a program |
 //! | `<client id>/<program id>/sellers/<seller id>/<name>` | for one seller: only its batches are taken |
 //! | `…/uploads/<uuid>/<name>` | into a place that the API made for it, under either of the two |
+//! | `…/validations/<uuid>/<name>` | into a place of a file that is only to be judged, under either of the two |
 //! | `…/api/<uuid>.<correlation id>/<name>` | through the API, under either of the two; without the correlation id where the same upload may be sent again |
 //!
 //! The key is all that an object's event tells, so whatever must be known of an upload is in it;
@@ -22,6 +23,8 @@ const SELLERS: &str = "sellers";
 const API: &str = "api";
 /// The part that announces a place that was made for an upload.
 const PLACE: &str = "uploads";
+/// The part that announces a place of a file that is only to be judged.
+const VALIDATION: &str = "validations";
 /// Most bytes of a file's name in a key, which may have 1 024 in all.
 const NAME_BYTES_MAX: usize = 400;
 /// What an upload is called that has no name.
@@ -84,8 +87,9 @@ impl UploadScope {
     }
 
     /// The key of a place for an upload.
-    pub(super) fn place_key(&self, unique: Uuid, name: &FileName) -> String {
-        self.key(&format!("{PLACE}/{unique}/{}", in_key(Some(name))))
+    pub(super) fn place_key(&self, unique: Uuid, name: &FileName, validate_only: bool) -> String {
+        let place = if validate_only { VALIDATION } else { PLACE };
+        self.key(&format!("{place}/{unique}/{}", in_key(Some(name))))
     }
 
     /// The key of an upload through the API. `unique` keeps two uploads of one name apart. What a
@@ -120,9 +124,19 @@ fn in_key(name: Option<&FileName>) -> String {
 
 /// Whether a key is of the form of a place's.
 pub(super) fn is_place(key: &str) -> bool {
+    matches!(place(key), Some(PLACE | VALIDATION))
+}
+
+/// Whether a key is of the form of that of a place whose file is only to be judged.
+pub(super) fn is_validation(key: &str) -> bool {
+    place(key) == Some(VALIDATION)
+}
+
+/// The part before the UUID that is before the name.
+fn place(key: &str) -> Option<&str> {
     let mut parts = key.rsplit('/').skip(1);
-    let unique = parts.next().unwrap_or_default();
-    Uuid::try_parse(unique).is_ok() && parts.next() == Some(PLACE)
+    Uuid::try_parse(parts.next()?).ok()?;
+    parts.next()
 }
 
 /// The correlation id of an upload through the API.

@@ -122,7 +122,7 @@ enum StageEnd {
     Next(Stage, Checkpoint),
     /// The file is not to be taken, and why.
     Rejected(String),
-    /// Everything is on the queue.
+    /// Everything is on the queue, or nothing is to be.
     Finished,
     /// Time runs short; go on from here.
     Paused(Checkpoint),
@@ -330,7 +330,8 @@ impl Uploader {
             file_id = %file.id,
             batches = file.batch_count,
             details = file.detail_count,
-            "a file is on the queue"
+            validate_only = reserve::is_validated_only(file),
+            "a file is done"
         );
         Ok(())
     }

@@ -63,6 +63,7 @@ pub struct Announced {
     name: FileName,
     size_bytes: u64,
     sha256: [u8; 32],
+    validate_only: bool,
 }
 
 /// A place for a file.
@@ -112,6 +113,7 @@ impl Announced {
                 name,
                 size_bytes,
                 sha256,
+                validate_only: false,
             }),
             (name, sha256) => {
                 let wrong = [name.err(), sha256.err()].into_iter().flatten();
@@ -123,6 +125,25 @@ impl Announced {
             }
         }
     }
+}
+
+impl Announced {
+    /// The same, which is only to be judged if so said.
+    #[must_use]
+    pub fn validated_only(self, validate_only: bool) -> Self {
+        Self {
+            validate_only,
+            ..self
+        }
+    }
+}
+
+/// Whether a file is only judged: nothing of it is ever split or sent. Its key says so, and that it was
+/// made for a place: a drop-in under such a key is a file like any other.
+pub(super) fn is_validated_only(file: &File) -> bool {
+    file.object().is_some_and(|object| {
+        key::is_validation(&object.key) && file.id == id_of(&object.bucket, &object.key)
+    })
 }
 
 /// The bytes of a digest in either form.
@@ -159,7 +180,7 @@ impl Uploader {
     ) -> Result<UploadPlace, UploadError> {
         let now = self.clock.now();
         let bucket = &self.store.names().bucket;
-        let key = scope.place_key(unique, &announced.name);
+        let key = scope.place_key(unique, &announced.name, announced.validate_only);
         let sha256 = STANDARD.encode(announced.sha256);
         let size = announced.size_bytes;
         let put = self

@@ -14,8 +14,11 @@ use weir_domain::{BatchOrdinal, FileStatus, ObjectIdentity, SellerId};
 use weir_servicegate::{BatchHeader, Checkpoint, Item, Limits, Options, Position};
 use weir_store::{Batch, File, Stage, Store, StoreError};
 
+use super::super::UploadScope;
 use super::super::check::unknown_program;
 use super::super::items::{FileItems, NextError};
+use super::super::reserve::is_validated_only;
+use super::super::taking::{number_taken, seller_named, seller_unknown};
 use super::{Found, NUMBER_TAKEN, PROGRAM_UNKNOWN, Place, ProblemRow, SELLER_UNKNOWN};
 
 /// Most characters of a cursor: a request's line and headers have 10 KB.
@@ -215,7 +218,11 @@ impl Turning<'_> {
             self.read_batch(ordinal).await?;
         }
         if let Item::BatchStart(header) = &item {
-            found.extend(self.not_taken(header));
+            if is_validated_only(self.of.file) {
+                found.extend(would_not_be_taken(self.of.store, self.object, header).await?);
+            } else {
+                found.extend(self.not_taken(header));
+            }
         }
         Ok((found, false))
     }
@@ -240,7 +247,9 @@ impl Turning<'_> {
     /// Reads a batch as it is kept, and some that follow.
     async fn read_batch(&mut self, ordinal: BatchOrdinal) -> Result<(), StoreError> {
         let file = self.of.file;
-        let exists = file.status != FileStatus::Error && file.stage != Stage::Checking;
+        let exists = !is_validated_only(file)
+            && file.status != FileStatus::Error
+            && file.stage != Stage::Checking;
         if !exists || self.read_batches.contains(&ordinal.get()) {
             return Ok(());
         }
@@ -330,4 +339,33 @@ impl Turning<'_> {
             _ => Some(long),
         }
     }
+}
+
+/// Why a batch of a file that is only judged would not be taken now, if so. That its number is in
+/// use within the file is not looked for: a page does not know the ones before it.
+async fn would_not_be_taken(
+    store: &Store,
+    object: &ObjectIdentity,
+    header: &BatchHeader,
+) -> Result<Option<Found>, StoreError> {
+    let Ok(scope) = UploadScope::of_key(&object.key) else {
+        return Ok(None);
+    };
+    let found = |code, message| Found {
+        batch: Some(header.ordinal),
+        number: Some(header.number.clone()),
+        line: None,
+        position: header.start,
+        path: format!("/SettlementFile/Batch[{}]", header.ordinal),
+        code,
+        message,
+    };
+    let Some(seller) = seller_named(store, &header.seller, scope).await? else {
+        let message = seller_unknown(&header.seller, scope.program_id, scope.seller_id);
+        return Ok(Some(found(SELLER_UNKNOWN, message)));
+    };
+    let numbered = [(seller.id, header.number.clone())];
+    let taken = store.batches_numbered(&numbered).await?;
+    let other = numbered.first().and_then(|number| taken.get(number));
+    Ok(other.map(|other| found(NUMBER_TAKEN, number_taken(&header.number, other))))
 }
