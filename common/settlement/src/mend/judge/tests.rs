@@ -67,6 +67,7 @@ fn detail(transaction_type: TransactionType) -> Detail {
         error_at: None,
         user_updated_at: None,
         user_updated_by: None,
+        changed_in: None,
     }
 }
 
