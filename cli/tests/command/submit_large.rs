@@ -1,7 +1,7 @@
 //! Files that are too large for a request, sent to a running local system.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -19,16 +19,15 @@ use crate::weir::Run;
 
 const REQUEST_MOST: usize = 4 * 1024 * 1024;
 
-/// One system for all tests of this file, in a folder that goes away with the process's.
-struct Shared {
-    system: System,
+/// A running local system with a folder for files.
+struct Local {
+    system: Option<System>,
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
 }
 
-fn shared() -> &'static Shared {
-    static SHARED: OnceLock<Shared> = OnceLock::new();
-    SHARED.get_or_init(|| {
+impl Local {
+    fn start() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let options = SystemOptions {
@@ -42,12 +41,86 @@ fn shared() -> &'static Shared {
             settings: [].into(),
         };
         let system = runtime.block_on(System::start(options)).unwrap();
-        Shared {
-            system,
+        Self {
+            system: Some(system),
             runtime,
             folder,
         }
-    })
+    }
+
+    /// The command in this process, and the requests it made but those that follow the file.
+    fn submit(&self, path: &Path, fault: &Fault, more: &[&str]) -> (Run, Vec<String>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let connect = || {
+            Ok(Http::with_transport(Arc::new(Faulty {
+                inner: Http::new(&HttpOptions::default())?,
+                fault: Mutex::new(fault.clone()),
+                seen: Arc::clone(&seen),
+            })))
+        };
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let outside = Outside {
+            clock: Clock::system(),
+            random: Random::system(),
+            connect: &connect,
+            settings: &|| Reader::new(Vec::<(String, String)>::new()),
+            answers: None,
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+            stdout_colours: false,
+            stderr_colours: false,
+            stderr_is_terminal: false,
+            interrupt: Box::pin(std::future::pending()),
+        };
+        let ready = self.system.as_ref().unwrap().ready();
+        let own = ["weir", "submit", path.to_str().unwrap()];
+        let whose = ["--api", &ready.api, "--api-key", &ready.api_key];
+        let arguments = own.iter().chain(more).chain(&whose);
+        let code = weir_cli::run(arguments.map(Into::into), outside);
+        let code = self.runtime.block_on(code);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ran = Run {
+            code: code.into(),
+            stdout: text(stdout),
+            stderr: text(stderr),
+        };
+        let mut seen = seen.lock().unwrap().clone();
+        seen.retain(|request| !request.starts_with("GET") && !request.ends_with("/complete"));
+        (ran, seen)
+    }
+
+    /// A sound file of so many bytes with one batch of two charges.
+    fn file_of(&self, number: &str, size: usize) -> PathBuf {
+        let charge = "<Charge><OrderNumber>SO-1</OrderNumber>\
+         <BuyerId>cf771e8a-5c1a-462f-b4c9-fc745f02d0de</BuyerId>\
+         <TotalAmount>10.50</TotalAmount></Charge>";
+        let xml = format!(
+            "<SettlementFile xmlns=\"urn:servicegate:batch:v2\" version=\"2.0\">\
+         <FileHeader><FileReference>{number}</FileReference>\
+         <CreatedAt>2026-11-21T22:14:05Z</CreatedAt></FileHeader><Batch><BatchHeader>\
+         <BatchNumber>{number}</BatchNumber><AlternateSellerId>NW-0042</AlternateSellerId>\
+         <Currency>USD</Currency></BatchHeader>{charge}{}</Batch></SettlementFile>\n",
+            charge.replace("SO-1", "SO-2")
+        );
+        let mut bytes = xml.into_bytes();
+        // Comments: of a text, blanks too, there may be 64 KiB.
+        let comment = format!("<!--{}-->", " ".repeat(32 * 1024));
+        while size - bytes.len() > comment.len() {
+            bytes.extend_from_slice(comment.as_bytes());
+        }
+        bytes.resize(size, b'\n');
+        let path = self.folder.path().join(format!("{number}.xml"));
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // Where the runtime is, whose tasks end with it.
+        let _entered = self.runtime.enter();
+        drop(self.system.take());
+    }
 }
 
 /// What happens to the first sending of the bytes.
@@ -154,73 +227,6 @@ impl Transport for Faulty {
     }
 }
 
-/// The command in this process, and the requests it made but those that follow the file.
-fn submit(path: &Path, fault: &Fault, more: &[&str]) -> (Run, Vec<String>) {
-    let shared = shared();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let connect = || {
-        Ok(Http::with_transport(Arc::new(Faulty {
-            inner: Http::new(&HttpOptions::default())?,
-            fault: Mutex::new(fault.clone()),
-            seen: Arc::clone(&seen),
-        })))
-    };
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let outside = Outside {
-        clock: Clock::system(),
-        random: Random::system(),
-        connect: &connect,
-        settings: &|| Reader::new(Vec::<(String, String)>::new()),
-        answers: None,
-        stdout: &mut stdout,
-        stderr: &mut stderr,
-        stdout_colours: false,
-        stderr_colours: false,
-        stderr_is_terminal: false,
-        interrupt: Box::pin(std::future::pending()),
-    };
-    let ready = shared.system.ready();
-    let own = ["weir", "submit", path.to_str().unwrap()];
-    let whose = ["--api", &ready.api, "--api-key", &ready.api_key];
-    let arguments = own.iter().chain(more).chain(&whose);
-    let code = weir_cli::run(arguments.map(Into::into), outside);
-    let code = shared.runtime.block_on(code);
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let ran = Run {
-        code: code.into(),
-        stdout: text(stdout),
-        stderr: text(stderr),
-    };
-    let mut seen = seen.lock().unwrap().clone();
-    seen.retain(|request| !request.starts_with("GET") && !request.ends_with("/complete"));
-    (ran, seen)
-}
-
-/// A sound file of so many bytes with one batch of two charges.
-fn file_of(number: &str, size: usize) -> PathBuf {
-    let charge = "<Charge><OrderNumber>SO-1</OrderNumber>\
-         <BuyerId>cf771e8a-5c1a-462f-b4c9-fc745f02d0de</BuyerId>\
-         <TotalAmount>10.50</TotalAmount></Charge>";
-    let xml = format!(
-        "<SettlementFile xmlns=\"urn:servicegate:batch:v2\" version=\"2.0\">\
-         <FileHeader><FileReference>{number}</FileReference>\
-         <CreatedAt>2026-11-21T22:14:05Z</CreatedAt></FileHeader><Batch><BatchHeader>\
-         <BatchNumber>{number}</BatchNumber><AlternateSellerId>NW-0042</AlternateSellerId>\
-         <Currency>USD</Currency></BatchHeader>{charge}{}</Batch></SettlementFile>\n",
-        charge.replace("SO-1", "SO-2")
-    );
-    let mut bytes = xml.into_bytes();
-    // Comments: of a text, blanks too, there may be 64 KiB.
-    let comment = format!("<!--{}-->", " ".repeat(32 * 1024));
-    while size - bytes.len() > comment.len() {
-        bytes.extend_from_slice(comment.as_bytes());
-    }
-    bytes.resize(size, b'\n');
-    let path = shared().folder.path().join(format!("{number}.xml"));
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
-
 const RESERVE: &str = "POST /v1/settlements/uploads";
 const PUT: &str = "PUT place";
 const WAIT: [&str; 4] = ["--wait", "--timeout", "120", "--json"];
@@ -236,12 +242,13 @@ fn is_settled(ran: &Run) {
 
 #[test]
 fn above_4_mib_a_file_goes_to_a_place_of_its_own() {
+    let local = Local::start();
     for (number, size, requests) in [
         ("AT", REQUEST_MOST, vec!["POST /v1/settlements"]),
         ("ABOVE", REQUEST_MOST + 1, vec![RESERVE, PUT]),
         ("TWELVE", 12 * 1024 * 1024, vec![RESERVE, PUT]),
     ] {
-        let (ran, seen) = submit(&file_of(number, size), &Fault::None, &WAIT);
+        let (ran, seen) = local.submit(&local.file_of(number, size), &Fault::None, &WAIT);
         assert_eq!(seen, requests, "{ran:?}");
         is_settled(&ran);
     }
@@ -249,10 +256,11 @@ fn above_4_mib_a_file_goes_to_a_place_of_its_own() {
 
 #[test]
 fn what_was_sent_is_not_sent_again_by_the_same_command() {
-    let path = file_of("AGAIN", REQUEST_MOST + 9);
-    let (first, _) = submit(&path, &Fault::None, &WAIT);
+    let local = Local::start();
+    let path = local.file_of("AGAIN", REQUEST_MOST + 9);
+    let (first, _) = local.submit(&path, &Fault::None, &WAIT);
     is_settled(&first);
-    let (second, seen) = submit(&path, &Fault::None, &WAIT);
+    let (second, seen) = local.submit(&path, &Fault::None, &WAIT);
     is_settled(&second);
     assert_eq!(seen, [RESERVE]);
     assert_eq!(first.json()["file"]["id"], second.json()["file"]["id"]);
@@ -260,9 +268,10 @@ fn what_was_sent_is_not_sent_again_by_the_same_command() {
 
 #[test]
 fn a_connection_that_is_lost_is_made_again_and_all_is_sent_from_the_start() {
+    let local = Local::start();
     for (number, parts) in [("CUT-0", 0), ("CUT-20", 20)] {
-        let path = file_of(number, REQUEST_MOST + 1);
-        let (ran, seen) = submit(&path, &Fault::CutAfter(parts), &["--wait"]);
+        let path = local.file_of(number, REQUEST_MOST + 1);
+        let (ran, seen) = local.submit(&path, &Fault::CutAfter(parts), &["--wait"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert_eq!(seen, [RESERVE, PUT, PUT]);
         assert!(ran.stderr.contains("sending again in 1 s"), "{ran:?}");
@@ -271,31 +280,34 @@ fn a_connection_that_is_lost_is_made_again_and_all_is_sent_from_the_start() {
 
 #[test]
 fn bytes_whose_answer_was_lost_are_found_in_their_place() {
-    let path = file_of("LOST", REQUEST_MOST + 1);
-    let (ran, seen) = submit(&path, &Fault::AnswerLost, &WAIT);
+    let local = Local::start();
+    let path = local.file_of("LOST", REQUEST_MOST + 1);
+    let (ran, seen) = local.submit(&path, &Fault::AnswerLost, &WAIT);
     is_settled(&ran);
     assert_eq!(seen, [RESERVE, PUT, PUT]);
 }
 
 #[test]
 fn a_place_whose_time_is_over_is_replaced_by_another() {
-    let path = file_of("LATE", REQUEST_MOST + 1);
-    let (ran, seen) = submit(&path, &Fault::Late, &WAIT);
+    let local = Local::start();
+    let path = local.file_of("LATE", REQUEST_MOST + 1);
+    let (ran, seen) = local.submit(&path, &Fault::Late, &WAIT);
     is_settled(&ran);
     assert_eq!(seen, [RESERVE, PUT, RESERVE, PUT]);
 }
 
 #[test]
 fn a_file_that_changes_after_it_was_read_is_not_taken() {
-    let path = file_of("REWRITTEN", REQUEST_MOST + 1);
-    let (ran, seen) = submit(&path, &Fault::Rewritten(path.clone()), &[]);
+    let local = Local::start();
+    let path = local.file_of("REWRITTEN", REQUEST_MOST + 1);
+    let (ran, seen) = local.submit(&path, &Fault::Rewritten(path.clone()), &[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
     assert_eq!(seen, [RESERVE, PUT]);
     let said = "REWRITTEN.xml changed while it was being uploaded\nhelp: submit it again once";
     assert!(ran.stderr.contains(said), "{ran:?}");
 
-    let path = file_of("LONGER", REQUEST_MOST + 1);
-    let (ran, seen) = submit(&path, &Fault::Longer(path.clone()), &[]);
+    let path = local.file_of("LONGER", REQUEST_MOST + 1);
+    let (ran, seen) = local.submit(&path, &Fault::Longer(path.clone()), &[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
     assert_eq!(seen, [RESERVE]);
     assert!(ran.stderr.contains("LONGER.xml changed"), "{ran:?}");
