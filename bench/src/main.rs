@@ -20,6 +20,7 @@ mod reader;
 mod sample;
 mod settle;
 mod surroundings;
+mod zips;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -144,6 +145,18 @@ const BENCHMARKS: &[Benchmark] = &[
             Spec::new("actions.confirm.units_per_detail", "units", Aim::None),
         ],
         run: actions,
+    },
+    Benchmark {
+        measures: &[
+            Spec::new("zips.action_api_mb", "MB", Aim::AtMost(4.0)),
+            Spec::new("zips.dead_letter_mb", "MB", Aim::AtMost(4.0)),
+            Spec::new("zips.detail_processor_mb", "MB", Aim::AtMost(4.0)),
+            Spec::new("zips.query_api_mb", "MB", Aim::AtMost(4.0)),
+            Spec::new("zips.reference_sync_mb", "MB", Aim::AtMost(4.0)),
+            Spec::new("zips.settlement_upload_mb", "MB", Aim::AtMost(4.0)),
+            Spec::new("zips.sweeper_mb", "MB", Aim::AtMost(4.0)),
+        ],
+        run: zips::sizes,
     },
 ];
 

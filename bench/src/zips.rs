@@ -1,0 +1,34 @@
+//! How large the packages are that go to Lambda: `target/lambda`, as `make build` has left them.
+//!
+//! A cold start fetches and unpacks them, so their size is time.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::Setting;
+use crate::measure::Values;
+
+/// The packages, by the names of their figures.
+const PACKAGES: [(&str, &str); 7] = [
+    ("zips.action_api_mb", "action-api"),
+    ("zips.dead_letter_mb", "dead-letter"),
+    ("zips.detail_processor_mb", "detail-processor"),
+    ("zips.query_api_mb", "query-api"),
+    ("zips.reference_sync_mb", "reference-sync"),
+    ("zips.settlement_upload_mb", "settlement-upload"),
+    ("zips.sweeper_mb", "sweeper"),
+];
+
+/// The sizes; one MB is 10^6 bytes.
+pub(crate) fn sizes(_: &Setting) -> anyhow::Result<Values> {
+    let size = |(figure, function): (&str, &str)| {
+        let path = Path::new("target/lambda")
+            .join(function)
+            .join("bootstrap.zip");
+        let file = std::fs::metadata(&path)
+            .with_context(|| format!("{} is missing: make build", path.display()))?;
+        Ok((figure.to_owned(), file.len() as f64 / 1e6))
+    };
+    PACKAGES.into_iter().map(size).collect()
+}
