@@ -56,7 +56,8 @@ fn a_broken_file_is_mended_and_every_charge_is_made_once() {
     );
     let rest = local.well(&["drafts", "confirm", &sent.batch, "--yes"]);
     assert!(
-        rest.stderr.contains("To be sent as drafted: 2 details with a draft"),
+        rest.stderr
+            .contains("To be sent as drafted: 2 details with a draft"),
         "{rest:?}"
     );
     assert!(

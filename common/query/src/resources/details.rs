@@ -364,8 +364,15 @@ async fn fetch(
     for snapshot in wanted {
         // The first version holds the XML.
         versions.push((snapshot.id.line(), 1));
-        let also = [Some(snapshot.request_version.max(1)), snapshot.draft_version];
-        versions.extend(also.into_iter().flatten().map(|version| (snapshot.id.line(), version)));
+        let also = [
+            Some(snapshot.request_version.max(1)),
+            snapshot.draft_version,
+        ];
+        versions.extend(
+            also.into_iter()
+                .flatten()
+                .map(|version| (snapshot.id.line(), version)),
+        );
         events.extend(
             snapshot
                 .answered_in
