@@ -2,6 +2,7 @@
 //!
 //! A cold start fetches and unpacks them, so their size is time.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
@@ -9,6 +10,8 @@ use anyhow::Context;
 use crate::Setting;
 use crate::measure::Values;
 
+/// Where `make build` leaves the packages.
+const FOLDER: &str = "target/lambda";
 /// The packages, by the names of their figures.
 const PACKAGES: [(&str, &str); 7] = [
     ("zips.action_api_mb", "action-api"),
@@ -20,12 +23,15 @@ const PACKAGES: [(&str, &str); 7] = [
     ("zips.sweeper_mb", "sweeper"),
 ];
 
-/// The sizes; one MB is 10^6 bytes.
+/// The sizes; one MB is 10^6 bytes. None where nothing was built.
 pub(crate) fn sizes(_: &Setting) -> anyhow::Result<Values> {
+    if !Path::new(FOLDER).exists() {
+        let why = "zips: there are no packages to be measured; make build makes them";
+        writeln!(std::io::stderr(), "{why}")?;
+        return Ok(Values::new());
+    }
     let size = |(figure, function): (&str, &str)| {
-        let path = Path::new("target/lambda")
-            .join(function)
-            .join("bootstrap.zip");
+        let path = Path::new(FOLDER).join(function).join("bootstrap.zip");
         let file = std::fs::metadata(&path)
             .with_context(|| format!("{} is missing: make build", path.display()))?;
         Ok((figure.to_owned(), file.len() as f64 / 1e6))
