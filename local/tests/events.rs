@@ -241,12 +241,18 @@ fn a_function_of_the_api_needs_no_setting_but_what_it_uses() {
     let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX", "WEIR_BUCKET"]);
     let _ = weir_query_api::read(&mut reader);
     reader.finish().unwrap();
-    let mut reader = settings(&["AWS_REGION", "WEIR_TABLE_PREFIX", "WEIR_BUCKET"]);
+    let mut reader = settings(&[
+        "AWS_REGION",
+        "WEIR_TABLE_PREFIX",
+        "WEIR_BUCKET",
+        "WEIR_UPLOADS_QUEUE_URL",
+        "WEIR_DETAILS_QUEUE_URL",
+    ]);
     let _ = weir_action_api::read(&mut reader);
     reader.finish().unwrap();
     let mut reader = settings(&[]);
     let _ = weir_action_api::read(&mut reader);
-    assert_eq!(reader.finish().unwrap_err().problems().len(), 3);
+    assert_eq!(reader.finish().unwrap_err().problems().len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
