@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use weir_domain::{BatchAction, BatchOrdinal, LineNumber};
+use weir_domain::{BatchAction, BatchOrdinal, DetailStatus, LineNumber};
 use weir_lambda::Parts;
 use weir_local::demo;
 use weir_runtime::{AwsClients, AwsOptions, Reader};
@@ -17,7 +17,7 @@ use weir_settlement::TimeLimit;
 use weir_settlement::actions::{Actions, Asked, TaskProgress};
 use weir_settlement::mend::{DraftWanted, Mended};
 use weir_settlement::upload::{UploadScope, Uploader};
-use weir_store::{Batch, Names, Payload, Store};
+use weir_store::{Batch, CounterChange, Detail, Event, Names, Outcome, Payload, Store};
 
 use crate::measure::Values;
 use crate::surroundings::{Surroundings, TIME, take};
@@ -48,9 +48,7 @@ pub(crate) async fn measure(setting: &Setting) -> anyhow::Result<Values> {
         .act("cancel", BatchAction::Cancel, &mut values)
         .await?;
     acted.act("retry", BatchAction::Revive, &mut values).await?;
-    acted
-        .act("cancel", BatchAction::Cancel, &mut values)
-        .await?;
+    acted.fail().await?;
     acted.draft().await?;
     acted
         .act("confirm", BatchAction::ConfirmDrafts, &mut values)
@@ -147,6 +145,44 @@ impl Acted {
         values.insert(format!("actions.{name}.done_s"), done.as_secs_f64());
         let per_detail = units / f64::from(DETAILS);
         values.insert(format!("actions.{name}.units_per_detail"), per_detail);
+        Ok(())
+    }
+
+    /// Puts every detail in error, as 3Rivers does that refuses it.
+    async fn fail(&self) -> anyhow::Result<()> {
+        let (store, place) = (&self.actions.store, self.batch.place());
+        let (from, to) = (LineNumber::new(1)?, LineNumber::new(DETAILS)?);
+        let now = self.parts.clock.now();
+        let details = store.details_in_lines(&place, from, to).await?;
+        for together in details.chunks(25) {
+            let refused = |before: &Detail| {
+                let mut detail = before.clone();
+                detail.status = DetailStatus::Error;
+                detail.version += 1;
+                detail.events += 1;
+                Outcome {
+                    leased_version: before.version,
+                    event: Event {
+                        name: "Rejected".to_owned(),
+                        actor: None,
+                        correlation_id: "bench".to_owned(),
+                        calls: Vec::new(),
+                        detail,
+                    },
+                }
+            };
+            let outcomes: Vec<_> = together.iter().map(refused).collect();
+            let mut change = CounterChange {
+                at: now,
+                ..CounterChange::default()
+            };
+            for (before, outcome) in together.iter().zip(&outcomes) {
+                change.add(before, &outcome.event.detail);
+            }
+            store
+                .record_outcomes(&self.batch, &outcomes, &change)
+                .await?;
+        }
         Ok(())
     }
 
