@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::routing::{MethodRouter, post};
 use uuid::Uuid;
 use weir_domain::{BatchAction, BatchStatus};
 use weir_query::{BatchRow, Batches, DetailRow, Details, Listed};
@@ -32,44 +33,14 @@ const WORK_MAX: Duration = Duration::from_secs(20);
 /// In how many seconds to try again while something is done to the whole batch.
 const BUSY_SECONDS: u32 = 5;
 
-/// `POST …/cancel`
-pub(crate) async fn cancel(
-    state: State<Api>,
-    allowed: Allowed<BatchesWrite>,
-    path: PathIds,
-    request: Request,
-) -> Result<Response, ApiError> {
-    act(BatchAction::Cancel, state, allowed, path, request).await
-}
-
-/// `POST …/retry`
-pub(crate) async fn retry(
-    state: State<Api>,
-    allowed: Allowed<BatchesWrite>,
-    path: PathIds,
-    request: Request,
-) -> Result<Response, ApiError> {
-    act(BatchAction::Retry, state, allowed, path, request).await
-}
-
-/// `POST …/confirm-drafts`
-pub(crate) async fn confirm_drafts(
-    state: State<Api>,
-    allowed: Allowed<BatchesWrite>,
-    path: PathIds,
-    request: Request,
-) -> Result<Response, ApiError> {
-    act(BatchAction::ConfirmDrafts, state, allowed, path, request).await
-}
-
-/// `POST …/cancel-drafts`
-pub(crate) async fn cancel_drafts(
-    state: State<Api>,
-    allowed: Allowed<BatchesWrite>,
-    path: PathIds,
-    request: Request,
-) -> Result<Response, ApiError> {
-    act(BatchAction::CancelDrafts, state, allowed, path, request).await
+/// `POST …/cancel`, `…/retry`, `…/confirm-drafts` and `…/cancel-drafts`, by what is done.
+pub(crate) fn route(action: BatchAction) -> MethodRouter<Api> {
+    post(
+        move |state: State<Api>,
+              allowed: Allowed<BatchesWrite>,
+              path: PathIds,
+              request: Request| act(action, state, allowed, path, request),
+    )
 }
 
 async fn act(

@@ -2,6 +2,7 @@
 
 use axum::routing::{get, post};
 use http::Method;
+use weir_domain::BatchAction;
 use weir_query::{Batches, Details, History, Listed, Logs};
 use weir_settlement::actions::{ACTION_BODY, DETAIL_BODY, RETRY_BODY, STATUS_BODY};
 
@@ -42,25 +43,25 @@ fn actions() -> Vec<Operation> {
             "Cancel Batch",
             "/v1/files/{file_id}/batches/{batch_id}/cancel",
             &ACTION_BODY,
-            post(actions::cancel),
+            actions::route(BatchAction::Cancel),
         ),
         act(
             "Retry Batch",
             "/v1/files/{file_id}/batches/{batch_id}/retry",
             &RETRY_BODY,
-            post(actions::retry),
+            actions::route(BatchAction::Retry),
         ),
         act(
             "Confirm Batch Drafts",
             "/v1/files/{file_id}/batches/{batch_id}/confirm-drafts",
             &ACTION_BODY,
-            post(actions::confirm_drafts),
+            actions::route(BatchAction::ConfirmDrafts),
         ),
         act(
             "Cancel Batch Drafts",
             "/v1/files/{file_id}/batches/{batch_id}/cancel-drafts",
             &ACTION_BODY,
-            post(actions::cancel_drafts),
+            actions::route(BatchAction::CancelDrafts),
         ),
         put(
             "Update file batch",
