@@ -16,8 +16,12 @@ fi
 begun=$SECONDS
 bash scripts/lint.sh
 step 'build the tests' cargo nextest run --workspace --no-run
-step 'build the programs' cargo build --package weir-local --package weir-cli --bins
+step 'build the programs' cargo build --package weir-local --package weir-cli --package weir-simulator --bins
 step 'the API against its document' bash scripts/schemathesis.sh
+# The emulator runs the packages on this machine, as Lambda would.
+if [ "$(uname -s)" = Linux ]; then
+    step 'the deployed system' bash scripts/test-deployed.sh
+fi
 say
 say "All that comes before the tests took $((SECONDS - begun)) s."
 cargo nextest run --workspace --profile "$profile"
