@@ -223,6 +223,16 @@ async fn every_sample_request_is_answered_by_its_function() {
     // The upload function may have heard of the object first.
     assert_ne!(file["status"], "Error");
 
+    let cancel = keyed("action-api-cancel-batch", &key);
+    let answer = scene.act(cancel.clone()).await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let batch: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let path = cancel["rawPath"].as_str().unwrap();
+    assert!(path.contains(batch["id"].as_str().unwrap()), "{batch}");
+    let again = scene.act(cancel).await;
+    assert_eq!(again["headers"]["idempotent-replayed"], "true", "{again}");
+    assert_eq!(again["body"], answer["body"]);
+
     for answer in [
         scene.query(event("query-api-list-batches")).await,
         scene.act(event("action-api-submit")).await,
@@ -275,6 +285,11 @@ async fn the_sample_events_tell_of_one_file() {
     );
     let golden = std::fs::read_to_string(root().join("tests/fixtures/settlements/golden.xml"));
     assert_eq!(event("action-api-submit")["body"], json!(golden.unwrap()));
+    let batch = file.batch(BatchOrdinal::new(1).unwrap());
+    assert_eq!(
+        event("action-api-cancel-batch")["rawPath"],
+        json!(format!("/v1/files/{file}/batches/{batch}/cancel"))
+    );
     let message: DetailsMessage = body(&event("sqs-details"));
     assert_eq!(message.batch_id, file.batch(BatchOrdinal::new(1).unwrap()));
     assert_eq!(message.v, DetailsMessage::VERSION);
@@ -289,6 +304,7 @@ fn every_sample_event_is_tried() {
         .filter(|name| name != "README.md")
         .collect();
     let tried = [
+        "action-api-cancel-batch",
         "action-api-submit",
         "query-api-list-batches",
         "s3-put",

@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 use lambda_runtime::Context;
 use weir_runtime::Clock;
 
+/// As long as Lambda lets anything run, in milliseconds. No moment at which Lambda ends anything is so
+/// near to 1970: such a number is how long there is. `cargo lambda watch` sends 600 000 so.
+const RUN_MAX_MS: u64 = 900_000;
 /// How much of the time is kept for answering, unless told otherwise.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -22,8 +25,12 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline that Lambda gives an invocation. One in the past leaves no time at all.
+    /// The deadline that Lambda, or a stand-in of cargo-lambda's, gives an invocation. One in the past
+    /// leaves no time at all.
     pub fn from_context(context: &Context, clock: &Clock) -> Self {
+        if context.deadline <= RUN_MAX_MS {
+            return Self::after(Duration::from_millis(context.deadline), clock);
+        }
         let ends_at = i64::try_from(context.deadline).unwrap_or(i64::MAX);
         let ends_at = DateTime::from_timestamp_millis(ends_at).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let left = ends_at.signed_duration_since(clock.now());
@@ -71,6 +78,9 @@ impl Deadline {
 mod tests {
     use super::*;
 
+    const NOW: u64 = 1_800_000_000_000;
+    const NOW_MS: i64 = 1_800_000_000_000;
+
     fn context(deadline_ms: u64) -> Context {
         let mut context = Context::default();
         context.deadline = deadline_ms;
@@ -79,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_deadline_counts_down_to_its_margin_and_then_to_nothing() {
-        let (clock, hand) = Clock::manual(DateTime::from_timestamp_millis(1_000_000).unwrap());
-        let deadline = Deadline::from_context(&context(1_005_000), &clock);
+        let (clock, hand) = Clock::manual(DateTime::from_timestamp_millis(NOW_MS).unwrap());
+        let deadline = Deadline::from_context(&context(NOW + 5000), &clock);
         assert_eq!(deadline.remaining(), Duration::from_secs(5));
         assert_eq!(deadline.usable(), Duration::from_secs(4));
         hand.advance(Duration::from_millis(3999));
@@ -93,9 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_up_to_15_minutes_is_how_long_there_is_and_no_moment() {
+        let (clock, _) = Clock::manual(DateTime::from_timestamp_millis(NOW_MS).unwrap());
+        for (deadline, seconds) in [(600_000, 600), (RUN_MAX_MS, 900), (RUN_MAX_MS + 1, 0)] {
+            let deadline = Deadline::from_context(&context(deadline), &clock);
+            assert_eq!(deadline.remaining(), Duration::from_secs(seconds));
+        }
+    }
+
+    #[test]
     fn a_deadline_in_the_past_or_out_of_reach_is_no_accident() {
-        let (clock, _) = Clock::manual(DateTime::from_timestamp_millis(1_000_000).unwrap());
-        assert!(Deadline::from_context(&context(0), &clock).is_over());
+        let (clock, _) = Clock::manual(DateTime::from_timestamp_millis(NOW_MS).unwrap());
+        for past in [0, RUN_MAX_MS + 1, NOW] {
+            assert!(
+                Deadline::from_context(&context(past), &clock).is_over(),
+                "{past}"
+            );
+        }
         let far = Deadline::from_context(&context(u64::MAX), &clock);
         assert!(far.remaining() > Duration::from_hours(24));
         let margin = Duration::from_secs(3);
