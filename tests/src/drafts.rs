@@ -1,10 +1,11 @@
 //! Drafts as the table of errors leaves them, written without it.
 
-use weir_domain::{LineNumber, TransactionRequest};
+use uuid::Uuid;
+use weir_domain::{AskedAction, LineNumber, TransactionRequest};
 use weir_runtime::Clock;
 use weir_servicegate::{cells_of, record_of};
 use weir_settlement::actions::{Refusal, draft};
-use weir_store::{Batch, ChangedBy, DetailChange, Event, Payload, Store, StoreError};
+use weir_store::{AskedRecord, Batch, ChangedBy, DetailChange, Event, Payload, Store, StoreError};
 
 /// Who writes drafts here.
 pub const DRAFTER: &str = "drafter (test)";
@@ -56,7 +57,13 @@ pub async fn write(
         }),
     };
     let by = ChangedBy {
-        actor: DRAFTER.to_owned(),
+        record: AskedRecord::of_batch(
+            batch,
+            AskedAction::WriteDrafts,
+            Uuid::from_u128(u128::from(line.get())),
+            (DRAFTER, "draft"),
+            now,
+        ),
         task: None,
     };
     let written = store.change_details(batch, &[change], &by, now).await;

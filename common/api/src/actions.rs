@@ -138,11 +138,11 @@ impl Api {
 }
 
 /// Who asks, as history shows it.
-pub(crate) fn asked(allowed: &Allowed<BatchesWrite>, request: &Request) -> Asked {
+pub(crate) fn asked<P>(allowed: &Allowed<P>, request: &Request) -> Asked {
     let correlation_id = request.extensions().get::<CorrelationId>();
     let run = request.extensions().get::<IdempotentRun>();
     Asked {
-        actor: format!("{} ({})", allowed.who.name, allowed.who.id),
+        actor: allowed.who.shown(),
         correlation_id: correlation_id.map_or_else(String::new, |id| id.as_str().to_owned()),
         id: run.map(|run| run.seed),
     }

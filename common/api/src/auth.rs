@@ -76,6 +76,13 @@ pub struct Caller {
     pub name: String,
 }
 
+impl Caller {
+    /// Who it is, as records and history show it.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} ({})", self.name, self.id)
+    }
+}
+
 /// A caller who has the permission `P`.
 #[derive(Debug)]
 pub(crate) struct Allowed<P> {

@@ -6,13 +6,14 @@
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, Uri};
 use weir_query::{FileRow, Files};
 use weir_runtime::CorrelationId;
 use weir_settlement::upload::{FileName, Naming};
 
+use crate::actions::asked;
 use crate::auth::Allowed;
 use crate::auth::permission::FilesWrite;
 use crate::path::PathIds;
@@ -43,7 +44,8 @@ pub(crate) async fn create(
         None => api.random.uuid_v7(api.clock.now()),
     };
     let uploader = &api.uploader;
-    let named = uploader.register_name(scope, &name, unique, &correlation_id);
+    let actor = allowed.who.shown();
+    let named = uploader.register_name(scope, &name, unique, &correlation_id, &actor);
     answer(&api, &allowed, named.await?)
 }
 
@@ -52,12 +54,12 @@ pub(crate) async fn rename(
     State(api): State<Api>,
     allowed: Allowed<FilesWrite>,
     path: PathIds,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let (path, ()) = path.and(body::no_query(&uri))?;
-    let name = FileName::parse(&body::read_json(&headers, body, BODY_BYTES_MAX).await?)?;
+    let (path, ()) = path.and(body::no_query(request.uri()))?;
+    let asked = asked(&allowed, &request);
+    let (parts, sent) = request.into_parts();
+    let name = FileName::parse(&body::read_json(&parts.headers, sent, BODY_BYTES_MAX).await?)?;
     let FileRow(file) = existing::<Files>(&api.ask(allowed.scope), &path).await?;
     let owners = (file.client_id, file.program_id, file.seller_id);
     if !allowed.scope.covers(owners.0, owners.1, owners.2) {
@@ -65,7 +67,8 @@ pub(crate) async fn rename(
             "You may not do this: the file is not your seller's alone.".to_owned(),
         ));
     }
-    let named = api.uploader.rename(file.id, &name).await?;
+    let unique = api.random.uuid_v7(api.clock.now());
+    let named = api.uploader.rename(file.id, &name, unique, &asked).await?;
     answer(&api, &allowed, named)
 }
 

@@ -36,8 +36,8 @@ pub use request::{
     TransactionRequest,
 };
 pub use status::{
-    BatchAction, BatchStatus, Counters, DetailEvent, DetailStatus, FileEvent, FileStatus, Refused,
-    TransactionType, UnknownName,
+    AskedAction, BatchAction, BatchStatus, Counters, DetailEvent, DetailStatus, FileEvent,
+    FileStatus, Refused, TransactionType, UnknownName,
 };
 pub use text::{
     AlternateSellerId, BatchNumber, FileReference, MetadataName, MetadataValue, OrderNumber,

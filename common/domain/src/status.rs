@@ -174,6 +174,43 @@ names!(
     }
 );
 
+names!(
+    /// What somebody can ask for, as its record names it.
+    AskedAction {
+        /// Withdraw details.
+        Cancel,
+        /// Send details in Error again; of named ones, those that are Cancelled too.
+        Retry,
+        /// Send all that was withdrawn after all.
+        Revive,
+        /// Make drafts the requests.
+        ConfirmDrafts,
+        /// Drop drafts.
+        CancelDrafts,
+        /// Take a batch again from its file.
+        Retake,
+        /// Write drafts, by a table of errors.
+        WriteDrafts,
+        /// Make a file that is a name.
+        RegisterFile,
+        /// Give a file another name.
+        RenameFile,
+    }
+);
+
+impl From<BatchAction> for AskedAction {
+    fn from(action: BatchAction) -> Self {
+        match action {
+            BatchAction::Cancel => Self::Cancel,
+            BatchAction::Retry => Self::Retry,
+            BatchAction::Revive => Self::Revive,
+            BatchAction::ConfirmDrafts => Self::ConfirmDrafts,
+            BatchAction::CancelDrafts => Self::CancelDrafts,
+            BatchAction::Retake => Self::Retake,
+        }
+    }
+}
+
 impl FileStatus {
     /// The status after an event, or a refusal when the table has no such step.
     pub fn after(self, event: FileEvent) -> Result<Self, Refused> {

@@ -41,9 +41,10 @@ pub use filter::{Filter, Operator, VALUES_MAX};
 pub use list::{Ask, Listed, under};
 pub use parse::{PAGE_SIZE, PAGE_SIZE_MAX, Problem, QUERY_BYTES_MAX, Query, SortColumn, Start};
 pub use resources::{
-    BATCH, BatchRow, Batches, CLIENT, CUSTOMER, DETAIL, DetailRow, Details, FILE, FileRow, Files,
-    HISTORY, History, HistoryRow, LOG, LogRow, Logs, MESSAGE, MessageRow, Messages, PROGRAM,
-    REPORT, REPORT_SCHEDULE, ReferenceRow, References, Report, Reports, SELLER, SELLER_CONTACT,
+    ASKED, AskedOf, AskedRow, BATCH, BatchRow, Batches, CLIENT, CUSTOMER, DETAIL, DetailRow,
+    Details, FILE, FileRow, Files, HISTORY, History, HistoryRow, LOG, LogRow, Logs, MESSAGE,
+    MessageRow, Messages, PROGRAM, REPORT, REPORT_SCHEDULE, ReferenceRow, References, Report,
+    Reports, SELLER, SELLER_CONTACT,
 };
 pub use schema::{Cost, Field, Kind, Parameter, Resource, Row, Rule, Shown};
 pub use scope::Scope;

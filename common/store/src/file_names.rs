@@ -15,7 +15,7 @@ use crate::error::sorted;
 use crate::files::File;
 use crate::item::{Item, Reader, number, text};
 use crate::tables::{FILES, LOOKUPS};
-use crate::{Store, StoreError};
+use crate::{AskedRecord, Store, StoreError};
 
 const OPERATION: &str = "name a file";
 /// What every claim is sorted under.
@@ -53,15 +53,19 @@ fn refused(_: BuildError) -> StoreError {
 }
 
 impl Store {
-    /// Makes a file whose name no other file of its program was given; [`StoreError::Conflict`] when
+    /// Makes a file whose name no other file of its program was given, with the record of who asked; [`StoreError::Conflict`] when
     /// the file exists.
-    pub async fn register_file(&self, file: &File) -> Result<NamedFile, StoreError> {
+    pub async fn register_file(
+        &self,
+        file: &File,
+        asked: &AskedRecord,
+    ) -> Result<NamedFile, StoreError> {
         let put = Put::builder()
             .table_name(self.names.table(&FILES))
             .set_item(Some(file.to_item()?))
             .condition_expression("attribute_not_exists(id)");
         let put = put.build().map_err(refused)?;
-        self.write_named(file, None, put).await
+        self.write_named(file, None, put, asked).await
     }
 
     /// Gives a file a name that no other file of its program was given, and gives up the one it had;
@@ -71,6 +75,7 @@ impl Store {
         &self,
         file: &mut File,
         renamed: File,
+        asked: &AskedRecord,
     ) -> Result<NamedFile, StoreError> {
         let mut written = renamed;
         written.version = file.version + 1;
@@ -84,7 +89,7 @@ impl Store {
         let is_other = file.name != written.name;
         let is_given_up = is_other && self.name_holder(&old).await? == Some(file.id);
         let done = self
-            .write_named(&written, is_given_up.then_some(old), put)
+            .write_named(&written, is_given_up.then_some(old), put, asked)
             .await?;
         if done == NamedFile::Done {
             *file = written;
@@ -97,6 +102,7 @@ impl Store {
         file: &File,
         given_up: Option<String>,
         put: Put,
+        asked: &AskedRecord,
     ) -> Result<NamedFile, StoreError> {
         let key = key_of(file.program_id, &file.name);
         let id = || AttributeValue::S(file.id.to_string());
@@ -114,6 +120,7 @@ impl Store {
                 .put(claim.build().map_err(refused)?)
                 .build(),
             TransactWriteItem::builder().put(put).build(),
+            self.asked_update(asked, 0, asked.updated_at)?,
         ];
         if let Some(old) = given_up {
             let delete = Delete::builder()

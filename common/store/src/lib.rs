@@ -13,6 +13,7 @@
 
 mod answers;
 mod api_keys;
+mod asked;
 mod batches;
 mod capacity;
 mod details;
@@ -39,6 +40,7 @@ pub use answers::{
     ANSWER_BYTES_MAX, ANSWER_KEPT, Answer, AnswerClaim, AnswerId, AnswerRecord, AnswerState,
 };
 pub use api_keys::{ApiKeyHash, ApiKeyRecord};
+pub use asked::AskedRecord;
 pub use batches::{Batch, BatchTask, ChangedBy, CounterChange};
 pub use capacity::{Capacity, Units};
 pub use details::{

@@ -7,6 +7,7 @@
 //! | `refund-of#<charge id>` | `<detail id>` | the details that refund a charge |
 //! | `batch#<seller>#<number>` | `claim` | the one batch of a seller with that number |
 //! | `file-name#<program>#<name>` | `claim` | the one file of a program that a caller gave that name |
+//! | `asked#<file>` | `<asked>#<id>` | what people asked of the file and its batches, the latest last |
 //!
 //! The first three are hints: each is there before its detail says the same, so none is missed, and
 //! whoever follows one checks the detail. The fourth is the guard against settling a batch twice. It

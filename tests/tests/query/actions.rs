@@ -1,5 +1,7 @@
 //! Actions on batches and details, as their callers see them.
 
+use std::collections::BTreeSet;
+
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
@@ -264,8 +266,10 @@ async fn while_something_is_done_to_the_whole_batch_the_rest_is_told_when_to_com
         at: parts.timeline.now(),
         next_line: 1,
         checkpoint: None,
+        changed: 0,
+        left_out: BTreeSet::new(),
     };
-    assert!(parts.store.begin_task(batch.id, &task).await.unwrap());
+    assert!(parts.store.begin_task(&batch, &task).await.unwrap());
     let again = r#"{"status":"Unprocessed"}"#;
     let mut answers = vec![
         put(&desk, &batch_target(&batch), again).await,

@@ -1,5 +1,6 @@
 //! A world, the API on it, and keys of every scope.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use axum::Router;
@@ -11,10 +12,10 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use uuid::Uuid;
 use weir_api::Api;
-use weir_domain::Permission;
+use weir_domain::{BatchAction, BatchOrdinal, Permission};
 use weir_query::{QueryLimits, Scope};
 use weir_runtime::{Metrics, Random};
-use weir_store::{ApiKeyHash, ApiKeyRecord};
+use weir_store::{ApiKeyHash, ApiKeyRecord, BatchTask};
 use weir_tests::parts::{Network, Parts};
 use weir_tests::world::{Size, World};
 
@@ -26,6 +27,8 @@ static SMALL: OnceLock<Asked> = OnceLock::new();
 pub(crate) struct Asked {
     pub(crate) world: World,
     pub(crate) parts: Parts,
+    /// The list of what was asked of the only file of which anything was.
+    pub(crate) acted: &'static str,
     router: Router,
     runtime: Runtime,
 }
@@ -98,10 +101,12 @@ impl Asked {
             let world = World::make(&parts.store, &random, now, size).await;
             (world, parts)
         });
+        let acted = runtime.block_on(acted(&world, &parts));
         Self {
             world,
             router: api(&parts).router(),
             parts,
+            acted,
             runtime,
         }
     }
@@ -194,6 +199,38 @@ impl Asked {
         }
         rows
     }
+}
+
+/// Two things are asked of a batch whose seller is known, if there is one.
+async fn acted(world: &World, parts: &Parts) -> &'static str {
+    let firsts = world
+        .files
+        .iter()
+        .map(|(file, _)| file.batch(BatchOrdinal::new(1).unwrap()));
+    let batches = parts.store.batches(&firsts.collect::<Vec<_>>()).await;
+    let mut batches = batches.unwrap().into_iter();
+    let Some(batch) = batches.rfind(|batch| batch.seller_id.is_some()) else {
+        return "";
+    };
+    for action in [BatchAction::Cancel, BatchAction::CancelDrafts] {
+        let batch = parts.store.batch(batch.id).await.unwrap().unwrap();
+        let now = parts.timeline.now();
+        let task = BatchTask {
+            id: parts.random.uuid_v7(now),
+            action,
+            actor: "ann (1)".to_owned(),
+            correlation_id: "asked-by-ann".to_owned(),
+            at: now,
+            next_line: 1,
+            checkpoint: None,
+            changed: 0,
+            left_out: BTreeSet::new(),
+        };
+        assert!(parts.store.begin_task(&batch, &task).await.unwrap());
+        let ended = parts.store.end_task(&batch, &task, &task.left_out, now);
+        assert!(ended.await.unwrap());
+    }
+    format!("/v1/files/{}/actions", batch.id.file()).leak()
 }
 
 fn api(parts: &Parts) -> Api {

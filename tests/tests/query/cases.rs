@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use serde_json::Value;
 use weir_api::{Answers, Operation, operations};
 use weir_domain::Permission;
-use weir_query::{Resource, Scope};
+use weir_query::{ASKED, Resource, Scope};
 
 use crate::asking::{Answered, Asked};
 use crate::schema::check;
@@ -43,8 +43,11 @@ pub(crate) fn cases(asked: &Asked) -> Vec<Case> {
         .collect()
 }
 
-/// The list of a resource under nothing else.
-fn everything(resource: &Resource) -> &'static str {
+/// The list of a resource under nothing else, where there is one.
+fn everything(asked: &Asked, resource: &Resource) -> &'static str {
+    if resource.name == ASKED.name {
+        return asked.acted; // they are listed under their file alone
+    }
     let operations = operations();
     let is_it = |operation: &&Operation| {
         operation.answers.resource().name == resource.name
@@ -68,7 +71,7 @@ fn rows_of(asked: &Asked, everything: &'static str) -> Vec<Value> {
 impl Case {
     fn of(asked: &Asked, operation: Operation) -> Self {
         let resource = operation.answers.resource();
-        let everything = everything(resource);
+        let everything = everything(asked, resource);
         let rows = rows_of(asked, everything);
         let names: Vec<_> = operation.path_ids().collect();
         let found = rows.iter().find_map(|row| {

@@ -236,3 +236,38 @@ fn only_a_key_of_one_program_registers_and_only_who_sees_all_of_a_file_renames_i
     );
     done(&send(&Method::PUT, &wide, &target, &[], &body));
 }
+
+#[test]
+fn whoever_names_a_file_is_recorded_with_both_names() {
+    let id = done(&register("first-name.xml"))["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    done(&rename(&id, "second-name.xml"));
+    let operator = changed().key(Permission::ALL, Scope::default());
+    let list = changed().get(&operator, &format!("/v1/files/{id}/actions"));
+    let told = |record: &Value| {
+        assert!(
+            record["user_updated_by"]
+                .as_str()
+                .unwrap()
+                .starts_with("test (")
+        );
+        assert!(record["correlation_id"].is_string() && record["ended_at"].is_string());
+        assert_eq!(record.get("batch_id"), None);
+        let text = |name: &str| record[name].as_str().unwrap().to_owned();
+        (text("action"), text("request_data"))
+    };
+    let told: Vec<_> = list.rows().iter().map(told).collect();
+    let wanted = [
+        ("RegisterFile", json!({"name": "first-name.xml"})),
+        (
+            "RenameFile",
+            json!({"before": "first-name.xml", "name": "second-name.xml"}),
+        ),
+    ];
+    assert_eq!(
+        told,
+        wanted.map(|(action, asked)| (action.to_owned(), asked.to_string()))
+    );
+}

@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod asked;
 mod asking;
 mod cases;
 mod contract;

@@ -1,5 +1,7 @@
 //! What a hand does in the tests of actions, and how a batch is looked at afterwards.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 use weir_domain::{BatchAction, BatchStatus, EventNumber, FileId, LineNumber};
 use weir_settlement::actions::{ActionError, Asked, NamedRefusal, Refusal};
@@ -103,9 +105,11 @@ pub(super) async fn begun(rig: &Rig, file: FileId, action: Do) -> BatchTask {
         at: rig.parts.timeline.now(),
         next_line: 1,
         checkpoint: None,
+        changed: 0,
+        left_out: BTreeSet::new(),
     };
     let batch = rig.batch(file, 1).await;
-    assert!(rig.parts.store.begin_task(batch.id, &task).await.unwrap());
+    assert!(rig.parts.store.begin_task(&batch, &task).await.unwrap());
     task
 }
 

@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 use http::Method;
 use weir_domain::BatchAction;
-use weir_query::{Batches, Details, History, Listed, Logs};
+use weir_query::{AskedOf, Batches, Details, History, Listed, Logs};
 use weir_settlement::actions::{ACTION_BODY, DETAIL_BODY, RETRY_BODY, STATUS_BODY};
 
 use super::{Answers, Operation, Takes, list, one};
@@ -13,6 +13,7 @@ use crate::{actions, mending};
 /// Every operation on batches and details.
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = reads();
+    operations.extend(asked());
     operations.push(errors());
     operations.push(mended());
     operations.extend(actions());
@@ -126,6 +127,17 @@ fn reads() -> Vec<Operation> {
             "Get file batch detail log",
             "/v1/files/{file_id}/batches/{batch_id}/details/{batch_detail_id}/logs/\
              {batch_detail_log_id}",
+        ),
+    ]
+}
+
+/// What people asked of a file and its batches.
+fn asked() -> [Operation; 2] {
+    [
+        list::<AskedOf, BatchesRead>("Get file action collection", "/v1/files/{file_id}/actions"),
+        list::<AskedOf, BatchesRead>(
+            "Get file batch action collection",
+            "/v1/files/{file_id}/batches/{batch_id}/actions",
         ),
     ]
 }

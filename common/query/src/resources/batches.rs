@@ -12,6 +12,16 @@ use crate::{Row, Value};
 
 pub(crate) const STATUSES: &[&str] = &["Unprocessed", "Processed", "Error"];
 
+/// What can be done to a whole batch, by name: the same as [`weir_domain::BatchAction`].
+const TASKS: &[&str] = &[
+    "Cancel",
+    "Retry",
+    "Revive",
+    "ConfirmDrafts",
+    "CancelDrafts",
+    "Retake",
+];
+
 /// A batch: an answer to `/v1/batches`.
 pub static BATCH: Resource = Resource {
     name: "batch",
@@ -51,6 +61,18 @@ pub static BATCH: Resource = Resource {
         Field::time("updated_at", "When it last changed"),
         Field::time("user_updated_at", "When a caller last changed it"),
         Field::text("user_updated_by", "Which caller"),
+        // These are ours: the contract has no place for what is going on.
+        Field::one_of(
+            "task",
+            TASKS,
+            "What is being done to the whole of it by hand; absent while nothing is",
+        ),
+        Field::time("task_at", "When that was asked for"),
+        Field::text("task_by", "Who asked for it"),
+        Field::integer(
+            "task_changed_count",
+            "How many details it has changed by now",
+        ),
     ],
     parameters: &[
         Parameter::by("id", Rule::Id),
@@ -104,6 +126,20 @@ impl Row for BatchRow {
 pub struct Batches;
 
 impl Batches {
+    /// The value of a field that tells of what is being done to the whole batch.
+    fn task_value<'b>(batch: &'b Batch, field: &str) -> Value<'b> {
+        let Some(task) = &batch.task else {
+            return Value::Absent;
+        };
+        match field {
+            "task" => Value::text(task.action.name()),
+            "task_at" => Value::Time(task.at),
+            "task_by" => Value::text(&task.actor),
+            "task_changed_count" => Value::count(task.changed),
+            _ => Value::Absent,
+        }
+    }
+
     /// The value of a batch's field.
     pub(crate) fn value_of<'b>(batch: &'b Batch, field: &str) -> Value<'b> {
         match field {
@@ -129,7 +165,7 @@ impl Batches {
             "updated_at" => Value::Time(batch.updated_at),
             "user_updated_at" => Value::opt_time(batch.user_updated_at),
             "user_updated_by" => Value::opt_text(batch.user_updated_by.as_deref()),
-            _ => Value::Absent,
+            name => Self::task_value(batch, name),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The resources: what each has, and where its rows are kept.
 
+mod asked;
 pub(crate) mod batches;
 mod described;
 pub(crate) mod details;
@@ -10,6 +11,7 @@ pub(crate) mod messages;
 pub(crate) mod references;
 mod reports;
 
+pub use asked::{ASKED, AskedOf, AskedRow};
 pub use batches::{BATCH, BatchRow, Batches};
 pub use described::{CLIENT, CUSTOMER, PROGRAM, REPORT_SCHEDULE, SELLER, SELLER_CONTACT};
 pub use details::{DETAIL, DetailRow, Details};

@@ -26,13 +26,11 @@ pub(super) struct Change<'a> {
     pub(super) by: ChangedBy,
 }
 
-impl Change<'_> {
-    /// Whether an earlier run of the same request or task has changed the detail: another has nothing
-    /// to do, whatever has become of it since. A cancel is for whatever is not on its way.
-    pub(super) fn was_done(&self, detail: &Detail) -> bool {
-        let is_same = self.asked.id.is_some() && detail.changed_in == self.asked.id;
-        is_same && (self.action != BatchAction::Cancel || detail.status == DetailStatus::Cancelled)
-    }
+/// Whether an earlier run of the same request or task has changed the detail: another has nothing to
+/// do, whatever has become of it since. A cancel is for whatever is not on its way.
+pub(super) fn was_done(action: BatchAction, detail: &Detail, asked: &Asked) -> bool {
+    let is_same = asked.id.is_some() && detail.changed_in == asked.id;
+    is_same && (action != BatchAction::Cancel || detail.status == DetailStatus::Cancelled)
 }
 
 /// What became of some lines.
@@ -75,14 +73,19 @@ impl Actions {
                 }
                 Err(error) if error.is_transient() && tries + 1 < TRIES_MAX => {
                     unsure.extend(changes.into_iter().map(|change| change.event.detail));
-                    let most = Duration::from_millis(20).saturating_mul(1 << tries.min(10));
-                    let pause = self.random.jitter(most.min(PAUSE_MAX));
-                    self.clock.sleep(pause).await;
+                    self.pause_after(tries).await;
                     tries += 1;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A jittered pause between two tries.
+    pub(super) async fn pause_after(&self, tries: u32) {
+        let most = Duration::from_millis(20).saturating_mul(1 << tries.min(10));
+        let pause = self.random.jitter(most.min(PAUSE_MAX));
+        self.clock.sleep(pause).await;
     }
 
     /// What is to become of the details as they are.
@@ -96,7 +99,9 @@ impl Actions {
         let mut applied = Applied::default();
         let mut changes = Vec::new();
         for before in details {
-            if unsure.iter().any(|after| is_written(after, &before)) || change.was_done(&before) {
+            if unsure.iter().any(|after| is_written(after, &before))
+                || was_done(change.action, &before, change.asked)
+            {
                 applied.changed.push(before.line());
                 continue;
             }

@@ -3,7 +3,7 @@
 //! Invariants:
 //!
 //! - A change is one transaction: the detail as it becomes, the event that tells who did it, the
-//!   batch's counters. It takes effect on the version that was read, or not at all.
+//!   batch's counters, the record of what was asked. It takes effect on the version that was read, or not at all.
 //! - A detail that shows Cancelled is not sent: cancel and lease are conditional writes of one item.
 //! - Details that are named are looked at first, all of them: where one cannot be changed, none is.
 //! - What is done to a whole batch is a task that is noted on the batch. While a cancel is noted, the
@@ -19,10 +19,13 @@ mod named;
 mod step;
 mod whole;
 
+use std::fmt::Write as _;
+
+use serde_json::json;
 use uuid::Uuid;
-use weir_domain::{BatchAction, BatchId, BatchStatus};
+use weir_domain::{AskedAction, BatchAction, BatchId, BatchStatus, LineNumber};
 use weir_runtime::{Clock, Random};
-use weir_store::{Batch, Store, StoreError};
+use weir_store::{AskedRecord, Batch, Store, StoreError};
 
 pub(crate) use apply::{is_written, with_draft};
 pub use body::{
@@ -100,6 +103,24 @@ pub enum NamedRefusal {
 }
 
 impl Actions {
+    /// The record of something that is asked of details that a request names.
+    pub(crate) fn record(
+        &self,
+        batch: &Batch,
+        action: AskedAction,
+        lines: &[LineNumber],
+        asked: &Asked,
+    ) -> AskedRecord {
+        let now = self.clock.now();
+        let id = asked.id.unwrap_or_else(|| self.random.uuid_v7(now));
+        let by = (asked.actor.as_str(), asked.correlation_id.as_str());
+        AskedRecord {
+            asked: json!({ "lines": ranges(lines) }).to_string(),
+            detail_count: u64::try_from(lines.len()).unwrap_or(u64::MAX),
+            ..AskedRecord::of_batch(batch, action, id, by, now)
+        }
+    }
+
     /// The batch as it is now, ended when nothing of it is open any more.
     async fn settled(&self, id: BatchId) -> Result<Batch, ActionError> {
         loop {
@@ -113,5 +134,67 @@ impl Actions {
                 return Ok(batch);
             }
         }
+    }
+}
+
+/// The longest text of lines that a record holds: a thousand lines, each by itself, have less.
+const RANGES_BYTES_MAX: usize = 8_000;
+
+/// Lines in their order, as a person reads them: `1-25,30`. What is too long for a record is cut, and
+/// ends in `…`; the history of details has all of them.
+fn ranges(lines: &[LineNumber]) -> String {
+    let mut text = String::new();
+    let mut lines = lines.iter().map(|line| line.get()).peekable();
+    while let Some(first) = lines.next() {
+        let mut last = first;
+        while let Some(next) = lines.next_if(|next| *next == last.saturating_add(1)) {
+            last = next;
+        }
+        if text.len() > RANGES_BYTES_MAX {
+            text.push_str(",…");
+            break;
+        }
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = if first == last {
+            write!(text, "{comma}{first}")
+        } else {
+            write!(text, "{comma}{first}-{last}")
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges_of(lines: impl IntoIterator<Item = u32>) -> String {
+        let lines: Vec<_> = lines
+            .into_iter()
+            .map(|line| LineNumber::new(line).unwrap())
+            .collect();
+        ranges(&lines)
+    }
+
+    #[test]
+    fn lines_are_told_in_ranges() {
+        assert_eq!(ranges_of([]), "");
+        assert_eq!(ranges_of([7]), "7");
+        assert_eq!(ranges_of([1, 2, 3, 5, 7, 8]), "1-3,5,7-8");
+    }
+
+    #[test]
+    fn a_thousand_lines_are_told_in_full_and_of_too_many_the_first() {
+        let named = u32::try_from(NAMED_MAX).unwrap();
+        let apart = |count: u32| (0..count).map(|place| 900_001 + 2 * place);
+        let full = ranges_of(apart(named));
+        assert_eq!(full.split(',').count(), NAMED_MAX);
+        assert!(full.len() <= RANGES_BYTES_MAX, "{}", full.len());
+        let cut = ranges_of(apart(5_000));
+        assert!(
+            cut.ends_with(",…") && cut.len() < RANGES_BYTES_MAX + 20,
+            "{}",
+            cut.len()
+        );
     }
 }

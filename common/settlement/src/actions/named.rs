@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use uuid::Uuid;
 use weir_domain::{BatchAction, DetailId, LineNumber};
 use weir_store::{Batch, ChangedBy, DetailChange};
 
-use super::apply::Change;
-use super::step::{Refusal, Step, step};
-use super::{ActionError, Actions, Asked, Named, NamedRefusal};
+use super::apply::{Change, was_done};
+use super::step::{Reach, Refusal, Step, step};
+use super::{ActionError, Actions, Asked, Named, NamedRefusal, ranges};
 
 impl Actions {
     /// Applies an action to some details of a batch, at most [`super::NAMED_MAX`], and gives the batch
@@ -29,19 +30,27 @@ impl Actions {
         if let Some(task) = &batch.task {
             return Err(ActionError::Busy(task.action));
         }
-        let change = Change {
+        let reach = named.reach();
+        let lines = self
+            .look_at(batch, (action, reach), &named.ids, asked)
+            .await?;
+        let mut record = self.record(batch, action.into(), &lines, asked);
+        if named.looked_up {
+            record.asked = json!({ "lines": ranges(&lines), "looked_up": true }).to_string();
+        }
+        let mut change = Change {
             batch,
             action,
-            reach: named.reach(),
+            reach,
             asked,
-            by: ChangedBy {
-                actor: asked.actor.clone(),
-                task: None,
-            },
+            by: ChangedBy { record, task: None },
         };
-        let lines = self.look_at(&change, &named.ids).await?;
         let mut changed = 0;
-        for together in lines.chunks(DetailChange::TOGETHER_MAX) {
+        let mut groups = lines.chunks(DetailChange::TOGETHER_MAX).peekable();
+        while let Some(together) = groups.next() {
+            if groups.peek().is_none() {
+                change.by.record.ended_at = Some(self.clock.now());
+            }
             let applied = match self.apply(&change, together).await {
                 Err(ActionError::Busy(task)) if changed > 0 => {
                     let why = NamedRefusal::Busy(task);
@@ -75,10 +84,11 @@ impl Actions {
     /// The lines of the details, when every one of them can be changed.
     async fn look_at(
         &self,
-        change: &Change<'_>,
+        batch: &Batch,
+        (action, reach): (BatchAction, Reach),
         ids: &[Uuid],
+        asked: &Asked,
     ) -> Result<Vec<LineNumber>, ActionError> {
-        let batch = change.batch;
         let line_of = |id: Uuid| {
             let id = DetailId::try_from(id).ok()?;
             let line = Some(id.line()).filter(|_| id.batch() == batch.id)?;
@@ -95,10 +105,10 @@ impl Actions {
         lines.sort_unstable();
         let now = self.clock.now();
         for detail in self.store.details(&batch.place(), &lines).await? {
-            if change.was_done(&detail) {
+            if was_done(action, &detail, asked) {
                 continue;
             }
-            if let Step::Refused(why) = step(change.action, &detail, change.reach, now) {
+            if let Step::Refused(why) = step(action, &detail, reach, now) {
                 refused.push((detail.id.uuid(), why.into()));
             }
         }

@@ -1,5 +1,6 @@
 //! Actions on whole batches: begun by a note on the batch, carried on until they are done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,11 +8,11 @@ use tracing::Instrument;
 use weir_domain::{BatchAction, BatchId, BatchStatus, LineNumber};
 use weir_runtime::{CorrelationId, telemetry::span};
 use weir_store::{
-    Batch, BatchTask, BatchTaskMessage, ChangedBy, Detail, DetailChange, StoreError,
+    AskedRecord, Batch, BatchTask, BatchTaskMessage, ChangedBy, Detail, DetailChange, StoreError,
     UploadContinuation,
 };
 
-use super::apply::Change;
+use super::apply::{Change, was_done};
 use super::named::is_sending;
 use super::step::{Reach, Step, step};
 use super::{ActionError, Actions, Asked};
@@ -23,6 +24,8 @@ const LINES_TOGETHER: u32 = 5_000;
 const TIME_KEPT: Duration = Duration::from_secs(3);
 /// How often details whose calls are under way are looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often the beginning or end of a task is tried.
+const TASK_TRIES_MAX: u32 = 20;
 /// For how long a run waits for them before it leaves them to another.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -62,7 +65,7 @@ impl Actions {
             return Ok(batch.clone());
         }
         let task = self.task(action, asked);
-        self.begin(batch.id, &task).await?;
+        self.begin(batch, &task).await?;
         tracing::info!(batch_id = %batch.id, %action, actor = task.actor, "a batch's task begins");
         // Whatever becomes of the rest, the task stands: it is carried on by the queue or the sweeper.
         match self.go_on(batch.id, limit).await {
@@ -82,7 +85,7 @@ impl Actions {
     /// [`ActionError::Busy`] while it is being taken already.
     pub async fn retake(&self, batch: &Batch, asked: &Asked) -> Result<Batch, ActionError> {
         let task = self.task(BatchAction::Retake, asked);
-        self.begin(batch.id, &task).await?;
+        self.begin(batch, &task).await?;
         let next = UploadContinuation::of_batch(batch);
         if let Err(error) = self.store.send_continuation(&next).await {
             tracing::warn!(batch_id = %batch.id, %error, "a batch is left to the sweeper to take");
@@ -101,19 +104,39 @@ impl Actions {
             at: now,
             next_line: 1,
             checkpoint: None,
+            changed: 0,
+            left_out: BTreeSet::new(),
         }
     }
 
-    async fn begin(&self, batch: BatchId, task: &BatchTask) -> Result<(), ActionError> {
-        if self.store.begin_task(batch, task).await? {
-            return Ok(());
+    /// Begins a task of a batch, as it was seen or as it is by now.
+    async fn begin(&self, batch: &Batch, task: &BatchTask) -> Result<(), ActionError> {
+        let mut seen = batch.clone();
+        for tries in 0..TASK_TRIES_MAX {
+            if seen.last_task == Some(task.id) {
+                return Ok(());
+            }
+            match &seen.task {
+                Some(other) if other.id == task.id => return Ok(()),
+                Some(other) if !gives_way(other.action, task.action) => {
+                    return Err(ActionError::Busy(other.action));
+                }
+                _ => {}
+            }
+            match self.store.begin_task(&seen, task).await {
+                Ok(true) => return Ok(()),
+                // It was taken meanwhile, or never was in a state to be.
+                Ok(false) if task.action == BatchAction::Retake && tries > 0 => break,
+                Ok(false) => {}
+                Err(error) if error.is_transient() && tries + 1 < TASK_TRIES_MAX => {
+                    self.pause_after(tries).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let found = self.store.batch(batch.id).await?;
+            seen = found.ok_or(ActionError::NoBatch(batch.id))?;
         }
-        let found = self.store.batch(batch).await?;
-        let found = found.ok_or(ActionError::NoBatch(batch))?;
-        if found.last_task == Some(task.id) {
-            return Ok(());
-        }
-        let other = found.task.map_or(task.action, |task| task.action);
+        let other = seen.task.map_or(task.action, |task| task.action);
         Err(ActionError::Busy(other))
     }
 
@@ -157,7 +180,7 @@ impl Actions {
             reach: Reach::Whole,
             asked: &asked,
             by: ChangedBy {
-                actor: task.actor.clone(),
+                record: AskedRecord::of_task(batch, task),
                 task: Some(task.id),
             },
         };
@@ -183,7 +206,7 @@ impl Actions {
             let wait = wait.max(Duration::from_secs(1));
             return self.pause(batch, task, first.get(), wait).await;
         }
-        self.end(batch.id, task).await?;
+        self.end(batch.id, task, &task.left_out).await?;
         Ok(TaskProgress::Done)
     }
 
@@ -202,7 +225,7 @@ impl Actions {
         let now = self.clock.now();
         let details = self.store.details_in_lines(&place, first, last).await?;
         let is_meant = |detail: &&Detail| {
-            !change.was_done(detail)
+            !was_done(change.action, detail, change.asked)
                 && !matches!(
                     step(change.action, detail, Reach::Whole, now),
                     Step::Refused(_)
@@ -258,7 +281,7 @@ impl Actions {
         let now = self.clock.now();
         if self
             .store
-            .advance_task(batch, task.id, next_line, None, now)
+            .advance_task(batch, task.id, next_line, None, &task.left_out, now)
             .await?
         {
             Ok(())
@@ -293,22 +316,26 @@ impl Actions {
         self.store.send_batch_task(&message, wait).await
     }
 
-    async fn end(&self, id: BatchId, task: &BatchTask) -> Result<(), ActionError> {
-        loop {
-            let batch = self
-                .store
-                .batch(id)
-                .await?
-                .ok_or(ActionError::NoBatch(id))?;
+    async fn end(
+        &self,
+        id: BatchId,
+        task: &BatchTask,
+        left_out: &BTreeSet<u32>,
+    ) -> Result<(), ActionError> {
+        for tries in 0.. {
+            let batch = self.store.batch(id).await?;
+            let batch = batch.ok_or(ActionError::NoBatch(id))?;
             if batch.task.as_ref().map(|task| task.id) != Some(task.id) {
                 return Ok(());
             }
-            if self
-                .store
-                .end_task(&batch, task.id, self.clock.now())
-                .await?
-            {
-                break;
+            let now = self.clock.now();
+            match self.store.end_task(&batch, task, left_out, now).await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) if error.is_transient() && tries < TASK_TRIES_MAX => {
+                    self.pause_after(tries).await;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         let batch = self.settled(id).await?;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use weir_domain::{BatchAction, DetailId, LineNumber};
+use weir_domain::{AskedAction, BatchAction, DetailId, LineNumber};
 use weir_store::{Batch, ChangedBy, Detail, DetailChange, StoreError};
 
 use super::{DraftWanted, Mended};
@@ -64,9 +64,20 @@ impl Mended {
             return Err(WriteError::Busy { drafted, action });
         }
         let now = actions.clock.now();
-        for together in groups(&self.drafts) {
+        let line = |draft: &DraftWanted| draft.before.line();
+        let mut lines: Vec<LineNumber> = self.drafts.iter().map(line).collect();
+        lines.sort_unstable();
+        let mut by = ChangedBy {
+            record: actions.record(batch, AskedAction::WriteDrafts, &lines, asked),
+            task: None,
+        };
+        let mut groups = groups(&self.drafts).into_iter().peekable();
+        while let Some(together) = groups.next() {
+            if groups.peek().is_none() {
+                by.record.ended_at = Some(now);
+            }
             let changes = changes_of(together, asked, now);
-            match write_together(actions, batch, asked, &changes?, now).await? {
+            match write_together(actions, batch, &by, &changes?, now).await? {
                 Written::All => drafted += together.len(),
                 Written::Changed(ids) => return Err(WriteError::Changed { drafted, ids }),
                 Written::Busy(action) => return Err(WriteError::Busy { drafted, action }),
@@ -128,18 +139,14 @@ fn changes_of(
 async fn write_together(
     actions: &Actions,
     batch: &Batch,
-    asked: &Asked,
+    by: &ChangedBy,
     changes: &[DetailChange],
     now: DateTime<Utc>,
 ) -> Result<Written, StoreError> {
-    let by = ChangedBy {
-        actor: asked.actor.clone(),
-        task: None,
-    };
     let store = &actions.store;
     let mut pause = PAUSE_FIRST;
     for tries in 1.. {
-        let error = match store.change_details(batch, changes, &by, now).await {
+        let error = match store.change_details(batch, changes, by, now).await {
             Ok(()) => return Ok(Written::All),
             Err(error) if error.is_transient() => error,
             Err(error) => return Err(error),

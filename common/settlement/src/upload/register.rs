@@ -1,10 +1,13 @@
 //! Names of files as callers give them: a file that is a name yet, and another name for one.
 
-use weir_domain::{FileId, ObjectIdentity};
+use serde_json::json;
+use uuid::Uuid;
+use weir_domain::{AskedAction, FileId, ObjectIdentity};
 use weir_runtime::CorrelationId;
-use weir_store::{File, NamedFile, StoreError};
+use weir_store::{AskedRecord, File, NamedFile, StoreError};
 
 use super::{FileName, UploadError, UploadScope, Uploader};
+use crate::actions::Asked;
 use crate::schema::{BodyError, BodySchema, Checked, MemberRule, Violation, required};
 
 const NAME: &str = "name";
@@ -57,14 +60,15 @@ impl FileName {
 }
 
 impl Uploader {
-    /// Makes a file that is a name and nothing more, which nothing waits for. With the same `unique`
-    /// it is the same file.
+    /// Makes a file that is a name and nothing more, which nothing waits for, with the record that
+    /// `actor` asked for it. With the same `unique` it is the same file.
     pub async fn register_name(
         &self,
         scope: UploadScope,
         name: &FileName,
-        unique: uuid::Uuid,
+        unique: Uuid,
         correlation_id: &CorrelationId,
+        actor: &str,
     ) -> Result<Naming, UploadError> {
         // No object has an empty key's bucket and tag, so no object's file has this id.
         let place = ObjectIdentity::new("", scope.key(&unique.to_string()), "");
@@ -73,7 +77,18 @@ impl Uploader {
             name: name.as_str().to_owned(),
             ..self.new_file(id, scope, correlation_id)
         };
-        match self.store.register_file(&file).await {
+        let by = (actor, correlation_id.as_str());
+        let record = AskedRecord {
+            asked: json!({ NAME: name.as_str() }).to_string(),
+            ..AskedRecord::of_file(
+                &file,
+                AskedAction::RegisterFile,
+                unique,
+                by,
+                file.created_at,
+            )
+        };
+        match self.store.register_file(&file, &record).await {
             Ok(NamedFile::Done) => Ok(Naming::Done(Box::new(file))),
             Ok(NamedFile::Taken(_)) => Ok(Naming::Taken),
             // Made by an earlier run of the same request.
@@ -86,8 +101,14 @@ impl Uploader {
         }
     }
 
-    /// Gives a file another name. One that somebody works on stays as it is.
-    pub async fn rename(&self, id: FileId, name: &FileName) -> Result<Naming, UploadError> {
+    /// Gives a file another name, with a record of who asked, whose id is `unique`. One that somebody works on stays as it is.
+    pub async fn rename(
+        &self,
+        id: FileId,
+        name: &FileName,
+        unique: Uuid,
+        asked: &Asked,
+    ) -> Result<Naming, UploadError> {
         let mut attempts = 0;
         loop {
             let file = self.store.file(id).await?;
@@ -101,8 +122,13 @@ impl Uploader {
                 updated_at: now,
                 ..file.clone()
             };
+            let by = (asked.actor.as_str(), asked.correlation_id.as_str());
+            let record = AskedRecord {
+                asked: json!({ NAME: name.as_str(), "before": file.name }).to_string(),
+                ..AskedRecord::of_file(&file, AskedAction::RenameFile, unique, by, now)
+            };
             attempts += 1;
-            match self.store.rename_file(&mut file, renamed).await {
+            match self.store.rename_file(&mut file, renamed, &record).await {
                 Ok(NamedFile::Done) => return Ok(Naming::Done(Box::new(file))),
                 Ok(NamedFile::Taken(_)) => return Ok(Naming::Taken),
                 Err(StoreError::Conflict { .. }) if attempts < ATTEMPTS_MAX => {}

@@ -42,7 +42,7 @@ impl Uploader {
             updated_at: self.clock.now(),
             ..batch
         };
-        if self.store.replace_batch(&batch, task.id).await? {
+        if self.store.replace_batch(&batch, task).await? {
             tracing::info!(batch_id = %id, status = %batch.status, "a batch was taken again");
             // What is left of it when time runs short is the sweeper's to wake.
             self.enqueue_batch(&batch, &mut EnqueueState::default(), limit)
@@ -108,7 +108,7 @@ impl Uploader {
                 let (id, checkpoint) = (note.id, Some(text.as_str()));
                 let is_noted = self
                     .store
-                    .advance_task(id, task.id, 1, checkpoint, now)
+                    .advance_task(id, task.id, 1, checkpoint, &task.left_out, now)
                     .await?;
                 if late || !is_noted {
                     return Ok(None);

@@ -9,7 +9,7 @@ use super::{Batch, OPEN};
 use crate::error::unavailable;
 use crate::item::{number, text, time, uuid};
 use crate::tables::BATCHES;
-use crate::{Detail, Store, StoreError};
+use crate::{AskedRecord, Detail, Store, StoreError};
 
 /// How the counters of a batch change with some outcomes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub struct CounterChange {
 /// Who changes details by hand, and as part of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedBy {
-    /// Who asked for it.
-    pub actor: String,
+    /// Who asked for it, and for what.
+    pub record: AskedRecord,
     /// The task of the batch that it is part of, which must still be going on. Without one, no task
     /// may be going on.
     pub task: Option<Uuid>,
@@ -59,13 +59,14 @@ impl Store {
     /// The action that changes a batch's counters within a transaction; none when nothing changes
     /// and no caller is to be noted.
     ///
-    /// What a caller changes takes effect only under its guard. Where it changes what is open or in
+    /// What a caller changes takes effect only under its guard, and counts as so many details that
+    /// its task has changed. Where it changes what is open or in
     /// error, the batch is `Unprocessed` until it is completed again.
     pub(crate) fn counter_update(
         &self,
         batch: &Batch,
         change: &CounterChange,
-        by: Option<&ChangedBy>,
+        by: Option<(&ChangedBy, usize)>,
     ) -> Result<Option<TransactWriteItem>, StoreError> {
         if change.is_nothing() && by.is_none() {
             return Ok(None);
@@ -77,13 +78,17 @@ impl Store {
             .table_name(self.names.table(&BATCHES))
             .key("id", text(batch.id.to_string()));
         let mut condition = "attribute_exists(id)";
-        if let Some(by) = by {
+        if let Some((by, changed)) = by {
             expression.push_str(", user_updated_at = :now, user_updated_by = :actor");
-            update = update.expression_attribute_values(":actor", text(&by.actor));
+            update = update.expression_attribute_values(":actor", text(&by.record.actor));
             condition = match by.task {
                 None => "attribute_exists(id) AND attribute_not_exists(task_id)",
                 Some(task) => {
-                    update = update.expression_attribute_values(":task", uuid(task));
+                    expression = expression.replacen("ADD ", "ADD task_changed :changed, ", 1);
+                    let changed = i128::try_from(changed).unwrap_or_default();
+                    update = update
+                        .expression_attribute_values(":task", uuid(task))
+                        .expression_attribute_values(":changed", number(changed));
                     "task_id = :task"
                 }
             };

@@ -88,8 +88,8 @@ pub struct DetailChange {
 
 impl DetailChange {
     /// Most changes of one transaction, which may write a hundred items: the details, their events,
-    /// their drafts, the batch.
-    pub const TOGETHER_MAX: usize = 33;
+    /// their drafts, the batch, the record of what was asked.
+    pub const TOGETHER_MAX: usize = 32;
 }
 
 impl LeaseState {
@@ -291,8 +291,8 @@ impl Store {
     }
 
     /// Makes at most [`DetailChange::TOGETHER_MAX`] changes of one batch by hand, in one transaction:
-    /// the details, their events and drafts, the batch's counters, who did it. All of it takes
-    /// effect, or none.
+    /// the details, their events and drafts, the batch's counters, the record of who asked for it. All
+    /// of it takes effect, or none.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when a detail is not what was read any more, or when another task of
@@ -333,6 +333,8 @@ impl Store {
         }
         let mut actions = self.outcome_actions(batch, &outcomes)?;
         actions.extend(drafts);
+        actions.push(self.asked_update(&by.record, changes.len(), now)?);
+        let by = (by, changes.len());
         self.record_together(batch, &counters, actions, Some(by))
             .await
     }
@@ -393,7 +395,7 @@ impl Store {
         batch: &Batch,
         change: &CounterChange,
         mut actions: Vec<TransactWriteItem>,
-        by: Option<&ChangedBy>,
+        by: Option<(&ChangedBy, usize)>,
     ) -> Result<(), StoreError> {
         actions.extend(self.counter_update(batch, change, by)?);
         let answer = self
