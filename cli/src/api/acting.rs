@@ -29,6 +29,9 @@ pub(crate) struct Standing {
     pub(crate) file_id: Uuid,
     #[serde(default, deserialize_with = "or_zero")]
     pub(crate) batch_detail_draft_count: u64,
+    /// What is being done to the whole of it, if anything.
+    #[serde(default)]
+    pub(crate) task: Option<String>,
     #[serde(flatten)]
     pub(crate) batch: Batch,
 }
@@ -145,22 +148,6 @@ impl Api {
         request.headers.insert(CONTENT_TYPE, JSON);
         request.body = json!({ "status": "Unprocessed" }).to_string().into();
         self.get(request).await
-    }
-
-    /// Whether something is being done to the whole batch. A batch does not say so itself. But
-    /// whatever is asked of it meanwhile is put off, and otherwise judged: so something is asked that
-    /// can change nothing, for a detail that no batch has.
-    pub(crate) async fn is_worked_on(&self, batch: &Standing) -> Result<bool, ApiError> {
-        let mut request = self.on_batch(Method::POST, batch, &["cancel-drafts"]);
-        request.headers.insert(CONTENT_TYPE, JSON);
-        let body = json!({ "batch_detail_ids": [Uuid::nil()] });
-        request.body = body.to_string().into();
-        match self.get::<Standing>(request).await {
-            Ok(_) => Ok(false),
-            Err(error) if error.is_busy() => Ok(true),
-            Err(error) if error.status() == Some(StatusCode::BAD_REQUEST) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// The details in error of a batch as a table, from one line to another or the last.

@@ -248,19 +248,12 @@ async fn follow(
         let mut pace = Pace::start();
         loop {
             let left = words::left(wish.action, standing);
-            if left == 0 {
-                return Ok(());
-            }
-            let asked = async || api.is_worked_on(standing).await;
-            let goes_on = patiently(clock, progress, asked).await?;
-            if goes_on {
-                progress.task(words::going_on(wish.action), left, all);
-                clock.sleep(pace.next()).await;
-            }
-            *standing = patiently(clock, progress, async || api.standing(id).await).await?;
-            if !goes_on {
+            if left == 0 || standing.task.is_none() {
                 return Ok::<_, ApiError>(());
             }
+            progress.task(words::going_on(wish.action), left, all);
+            clock.sleep(pace.next()).await;
+            *standing = patiently(clock, progress, async || api.standing(id).await).await?;
         }
     };
     tokio::select! {
