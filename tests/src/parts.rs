@@ -151,6 +151,12 @@ impl Parts {
         )
     }
 
+    /// Where DynamoDB, S3 and SQS are.
+    pub fn endpoints(&self) -> [String; 3] {
+        let (dynamodb, s3) = (self.dynamodb.endpoint(), self.s3.endpoint());
+        [dynamodb, s3, self.sqs.endpoint()]
+    }
+
     /// What the simulator has made.
     pub fn platform(&self) -> Platform {
         Platform::new(self.network.http.clone(), self.simulator.base_url())

@@ -12,6 +12,7 @@ mod alarms;
 mod functions;
 mod permissions;
 mod queues;
+mod rights;
 mod routes;
 mod tables;
 mod tags;
