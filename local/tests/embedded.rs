@@ -15,6 +15,8 @@ mod dynamodb;
 mod killed;
 #[path = "embedded/objects.rs"]
 mod objects;
+#[path = "embedded/parts.rs"]
+mod parts;
 #[path = "embedded/queues.rs"]
 mod queues;
 

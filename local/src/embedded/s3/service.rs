@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::SubsecRound as _;
 use s3s::dto::{
-    AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, Checksum,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, Checksum, ChecksumAlgorithm,
     CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput,
     CopyObjectResult, CopySource, CreateBucketInput, CreateBucketOutput,
     CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
     DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, GetBucketLocationInput,
     GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
     HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective, Part, PutObjectInput,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective, PutObjectInput,
     PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -367,9 +367,15 @@ impl S3 for Service {
                 cache_control: input.cache_control,
                 metadata: input.metadata.into_iter().flatten().collect(),
             },
+            has_sha256: input
+                .checksum_algorithm
+                .is_some_and(|algorithm| algorithm.as_str() == ChecksumAlgorithm::SHA256),
         };
         let upload_id = self.folder.begin_upload(&upload)?;
+        let (algorithm, kind) = upload.checksum().unzip();
         Ok(S3Response::new(CreateMultipartUploadOutput {
+            checksum_algorithm: algorithm,
+            checksum_type: kind,
             bucket: Some(upload.bucket),
             key: Some(upload.key),
             upload_id: Some(upload_id),
@@ -382,7 +388,8 @@ impl S3 for Service {
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         let input = request.input;
-        self.folder
+        let upload = self
+            .folder
             .upload(&input.upload_id, &input.bucket, &input.key)?;
         let claims = Claims {
             content_md5: input.content_md5,
@@ -400,7 +407,13 @@ impl S3 for Service {
         let content = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
         let written = self
             .folder
-            .add_part(&input.upload_id, input.part_number, content, claims)
+            .add_part(
+                &input.upload_id,
+                &upload,
+                input.part_number,
+                content,
+                claims,
+            )
             .await?;
         Ok(S3Response::new(UploadPartOutput {
             e_tag: Some(ETag::Strong(hex(&written.md5))),
@@ -418,23 +431,11 @@ impl S3 for Service {
         request: S3Request<ListPartsInput>,
     ) -> S3Result<S3Response<ListPartsOutput>> {
         let input = request.input;
-        self.folder
+        let upload = self
+            .folder
             .upload(&input.upload_id, &input.bucket, &input.key)?;
         let parts = self.folder.parts(&input.upload_id)?;
-        let parts = parts.into_values().map(|part| Part {
-            part_number: Some(part.number),
-            e_tag: Some(ETag::Strong(part.etag)),
-            size: i64::try_from(part.size_bytes).ok(),
-            ..Part::default()
-        });
-        Ok(S3Response::new(ListPartsOutput {
-            parts: Some(parts.collect()),
-            bucket: Some(input.bucket),
-            key: Some(input.key),
-            upload_id: Some(input.upload_id),
-            is_truncated: Some(false),
-            ..ListPartsOutput::default()
-        }))
+        Ok(S3Response::new(upload.page(parts, input)))
     }
 
     async fn complete_multipart_upload(
@@ -449,11 +450,13 @@ impl S3 for Service {
         let draft = self.folder.draft(&input.bucket)?;
         let (folder, id) = (Arc::clone(&self.folder), input.upload_id.clone());
         let joining = tokio::task::spawn_blocking(move || {
-            let joined = folder.join(&id, chosen.unwrap_or_default(), &draft)?;
-            Ok::<_, S3Error>((joined, draft))
+            let joined = folder.join(&id, &upload, chosen.unwrap_or_default(), &draft)?;
+            Ok::<_, S3Error>((joined, draft, upload))
         });
-        let (joined, draft) = joining.await.map_err(S3Error::internal_error)??;
-        let record = self.record(input.key, joined.etag, joined.size_bytes, upload.described);
+        let (joined, draft, upload) = joining.await.map_err(S3Error::internal_error)??;
+        let kind = upload.checksum().map(|(_, kind)| kind);
+        let mut record = self.record(input.key, joined.etag, joined.size_bytes, upload.described);
+        record.checksums.sha256 = joined.sha256;
         let conditions = WriteConditions {
             if_match: input.if_match,
             if_none_match: input.if_none_match,
@@ -467,6 +470,8 @@ impl S3 for Service {
             bucket: Some(input.bucket),
             key: Some(record.key.clone()),
             e_tag: Some(record.etag()),
+            checksum_sha256: record.checksums.sha256.clone(),
+            checksum_type: kind,
             ..CompleteMultipartUploadOutput::default()
         }))
     }
