@@ -70,6 +70,8 @@ pub struct Parts {
     pub store: Store,
     /// The queues, reached without faults.
     pub queues: aws_sdk_sqs::Client,
+    /// The objects, reached without faults.
+    pub objects: aws_sdk_s3::Client,
     /// 3Rivers.
     pub simulator: Running,
     dynamodb: Dynamodb,
@@ -130,6 +132,7 @@ impl Parts {
             names,
             store,
             queues: clients.sqs,
+            objects: clients.s3,
             simulator,
             dynamodb,
             s3,

@@ -21,7 +21,7 @@ pub struct BodySchema {
 }
 
 /// A member of a body.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its name.
     pub name: &'static str,
@@ -68,6 +68,15 @@ pub enum MemberRule {
         /// Most.
         items_max: usize,
     },
+    /// Objects of a kind, at least and at most so many.
+    Objects {
+        /// What each holds.
+        members: &'static [Member],
+        /// Fewest.
+        items_min: usize,
+        /// Most.
+        items_max: usize,
+    },
 }
 
 /// A rule that is broken, and where.
@@ -88,6 +97,7 @@ pub(crate) enum Checked {
     Ids(Vec<Uuid>),
     Flag(bool),
     Whole(u64),
+    Objects(Vec<CheckedMembers>),
 }
 
 /// The members of a body that its schema names, each checked.
@@ -140,27 +150,36 @@ impl BodySchema {
         &self,
         members: &Map<String, Value>,
     ) -> Result<CheckedMembers, Vec<Violation>> {
-        let mut checked = CheckedMembers::new();
-        let mut violations = Vec::new();
-        for member in self.members {
-            let place = format!("/{}", member.name);
-            match members.get(member.name) {
-                None if member.is_required => violations.push(Violation {
-                    place,
-                    rule: "is required".to_owned(),
-                }),
-                None => {}
-                Some(value) => match member.rule.check(&place, value) {
-                    Ok(value) => _ = checked.insert(member.name, value),
-                    Err(broken) => violations.extend(broken),
-                },
-            }
+        check_members("", self.members, members)
+    }
+}
+
+/// Checks every member of what lies at a place.
+fn check_members(
+    within: &str,
+    rules: &[Member],
+    members: &Map<String, Value>,
+) -> Result<CheckedMembers, Vec<Violation>> {
+    let mut checked = CheckedMembers::new();
+    let mut violations = Vec::new();
+    for member in rules {
+        let place = format!("{within}/{}", member.name);
+        match members.get(member.name) {
+            None if member.is_required => violations.push(Violation {
+                place,
+                rule: "is required".to_owned(),
+            }),
+            None => {}
+            Some(value) => match member.rule.check(&place, value) {
+                Ok(value) => _ = checked.insert(member.name, value),
+                Err(broken) => violations.extend(broken),
+            },
         }
-        if violations.is_empty() {
-            Ok(checked)
-        } else {
-            Err(violations)
-        }
+    }
+    if violations.is_empty() {
+        Ok(checked)
+    } else {
+        Err(violations)
     }
 }
 
@@ -169,6 +188,20 @@ impl MemberRule {
         let checked = match self {
             Self::Emails => return emails(place, value),
             Self::Ids { items_max } => return ids(place, value, items_max),
+            Self::Objects {
+                members,
+                items_min,
+                items_max,
+            } => {
+                let object = |place: &str, value: &Value| match value.as_object() {
+                    Some(object) => check_members(place, members, object),
+                    None => Err(vec![Violation {
+                        place: place.to_owned(),
+                        rule: "must be an object".to_owned(),
+                    }]),
+                };
+                return items(place, value, (items_min, items_max), object).map(Checked::Objects);
+            }
             Self::Text {
                 chars_min,
                 chars_max,
@@ -234,23 +267,40 @@ fn emails(place: &str, value: &Value) -> Result<Checked, Vec<Violation>> {
             .parse()
             .map_err(|error: weir_domain::EmailError| error.to_string())
     };
-    items(place, value, 1, usize::MAX, address).map(Checked::Emails)
+    items(place, value, (1, usize::MAX), by_itself(address)).map(Checked::Emails)
 }
 
 fn ids(place: &str, value: &Value, items_max: usize) -> Result<Checked, Vec<Violation>> {
-    items(place, value, 0, items_max, id).map(Checked::Ids)
+    items(place, value, (0, items_max), by_itself(id)).map(Checked::Ids)
 }
 
-/// The items of an array of `items_min` to `items_max`, each read by itself.
+/// Reads an item that breaks one rule at most.
+fn by_itself<T>(
+    read: impl Fn(&Value) -> Result<T, String>,
+) -> impl Fn(&str, &Value) -> Result<T, Vec<Violation>> {
+    move |place, value| {
+        read(value).map_err(|rule| {
+            vec![Violation {
+                place: place.to_owned(),
+                rule,
+            }]
+        })
+    }
+}
+
+/// The items of an array of at least and at most so many, each read by itself.
 fn items<T>(
     place: &str,
     value: &Value,
-    items_min: usize,
-    items_max: usize,
-    read: impl Fn(&Value) -> Result<T, String>,
+    (items_min, items_max): (usize, usize),
+    read: impl Fn(&str, &Value) -> Result<T, Vec<Violation>>,
 ) -> Result<Vec<T>, Vec<Violation>> {
-    let broken = |place: String, rule: String| Violation { place, rule };
-    let whole = |rule: String| vec![broken(place.to_owned(), rule)];
+    let whole = |rule: String| {
+        vec![Violation {
+            place: place.to_owned(),
+            rule,
+        }]
+    };
     let found = value.as_array();
     let found = found.ok_or_else(|| whole("must be an array".to_owned()))?;
     match found.len() {
@@ -267,9 +317,9 @@ fn items<T>(
     let mut read_items = Vec::with_capacity(found.len());
     let mut violations = Vec::new();
     for (number, item) in found.iter().enumerate() {
-        match read(item) {
+        match read(&format!("{place}/{number}"), item) {
             Ok(item) => read_items.push(item),
-            Err(rule) => violations.push(broken(format!("{place}/{number}"), rule)),
+            Err(broken) => violations.extend(broken),
         }
     }
     if violations.is_empty() {

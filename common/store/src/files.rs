@@ -51,9 +51,22 @@ pub enum FileContent {
         bucket: String,
         /// Its key.
         key: String,
+        /// How it comes, where it comes in parts.
+        parts: Option<AwaitedParts>,
     },
     /// The object that holds it.
     Object(ObjectIdentity),
+}
+
+/// An upload in parts of an object that is yet to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedParts {
+    /// What S3 calls the upload.
+    pub upload_id: String,
+    /// How many bytes the object is to have.
+    pub size_bytes: u64,
+    /// Its composite SHA-256, in S3's notation.
+    pub checksum: String,
 }
 
 /// A settlement file.
@@ -128,8 +141,12 @@ impl File {
     pub(crate) fn to_item(&self) -> Result<Item, StoreError> {
         let (place, object) = match &self.content {
             FileContent::Nothing => (None, None),
-            FileContent::Awaited { bucket, key } => (Some((bucket, key)), None),
+            FileContent::Awaited { bucket, key, .. } => (Some((bucket, key)), None),
             FileContent::Object(object) => (Some((&object.bucket, &object.key)), Some(object)),
+        };
+        let parts = match &self.content {
+            FileContent::Awaited { parts, .. } => parts.as_ref(),
+            FileContent::Nothing | FileContent::Object(_) => None,
         };
         // Nothing waits for a name.
         let open =
@@ -156,6 +173,9 @@ impl File {
             .with_some("bucket", place.map(|(bucket, _)| text(bucket)))
             .with_some("object_key", place.map(|(_, key)| text(key)))
             .with_some("etag", object.map(|object| text(&object.etag)))
+            .with_some("upload_id", parts.map(|parts| text(&parts.upload_id)))
+            .with_some("upload_size", parts.map(|parts| number(parts.size_bytes)))
+            .with_some("upload_checksum", parts.map(|parts| text(&parts.checksum)))
             .with("name", text(&self.name))
             .with_some("client", self.client_id.map(|id| text(id.to_string())))
             .with_some("seller_id", self.seller_id.map(uuid))
@@ -200,6 +220,14 @@ impl File {
                 (Some(key), None) => FileContent::Awaited {
                     bucket: read.text("bucket")?.to_owned(),
                     key: key.to_owned(),
+                    parts: match read.opt_text("upload_id")? {
+                        None => None,
+                        Some(id) => Some(AwaitedParts {
+                            upload_id: id.to_owned(),
+                            size_bytes: read.number("upload_size")?,
+                            checksum: read.text("upload_checksum")?.to_owned(),
+                        }),
+                    },
                 },
                 (Some(key), Some(etag)) => FileContent::Object(ObjectIdentity {
                     bucket: read.text("bucket")?.to_owned(),

@@ -28,6 +28,7 @@ mod messages;
 mod names;
 mod objects;
 mod order;
+mod parts;
 mod payload;
 mod queues;
 mod reference;
@@ -49,13 +50,14 @@ pub use details::{
 };
 pub use error::StoreError;
 pub use file_names::NamedFile;
-pub use files::{File, FileContent, Stage};
+pub use files::{AwaitedParts, File, FileContent, Stage};
 pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::Side;
 pub use messages::{MESSAGES_PREFIX, Message, MessageMark};
 pub use names::Names;
 pub use objects::{ObjectReader, SignedPut};
 pub use order::{CreatedId, CreatedIdError, CreatedRange, Direction, Month};
+pub use parts::{Joining, PartsOf, StoredPart};
 pub use queues::{BatchTaskMessage, DELAY_MAX, DetailsMessage, UploadContinuation};
 pub use reference::{
     Changed, Client, Customer, Deletion, Kept, Owner, Parent, Program, Reference, ReferenceChange,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
@@ -44,13 +44,42 @@ impl ObjectReader {
     }
 }
 
-/// A request that puts one object, signed: whoever has it can send it.
+/// What settlement files are.
+pub(crate) const CONTENT_TYPE: &str = "application/xml";
+
+/// A request that puts one object or a part of one, signed: whoever has it can send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPut {
     /// The URL, signature included.
     pub url: String,
     /// The headers that must be sent as they are.
     pub headers: Vec<(String, String)>,
+}
+
+impl SignedPut {
+    pub(crate) fn of(signed: &PresignedRequest) -> Self {
+        let headers = signed.headers();
+        Self {
+            url: signed.uri().to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+}
+
+/// How long a signature is good for.
+pub(crate) fn within(
+    operation: &'static str,
+    now: DateTime<Utc>,
+    kept: Duration,
+) -> Result<PresigningConfig, StoreError> {
+    let within = PresigningConfig::builder().start_time(now.into());
+    let within = within.expires_in(kept).build();
+    within.map_err(|_| StoreError::Refused {
+        operation,
+        reason: "the time cannot be signed".to_owned(),
+    })
 }
 
 impl Store {
@@ -69,11 +98,6 @@ impl Store {
             operation: OPERATION,
             reason: reason.to_owned(),
         };
-        let within = PresigningConfig::builder()
-            .start_time(now.into())
-            .expires_in(kept)
-            .build()
-            .map_err(|_| refused("the time cannot be signed"))?;
         let length = i64::try_from(size_bytes).map_err(|_| refused("the size cannot be signed"))?;
         let signed = self
             .clients
@@ -81,20 +105,14 @@ impl Store {
             .put_object()
             .bucket(&self.names.bucket)
             .key(key)
-            .content_type("application/xml")
+            .content_type(CONTENT_TYPE)
             .content_length(length)
             .checksum_sha256(sha256)
             .if_none_match("*")
-            .presigned(within)
+            .presigned(within(OPERATION, now, kept)?)
             .await
             .map_err(sorted(OPERATION))?;
-        let headers = signed.headers();
-        Ok(SignedPut {
-            url: signed.uri().to_owned(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        })
+        Ok(SignedPut::of(&signed))
     }
 
     /// Opens an object from a byte on, if it still is what it was.
@@ -168,7 +186,7 @@ impl Store {
             .put_object()
             .bucket(&self.names.bucket)
             .key(key)
-            .content_type("application/xml")
+            .content_type(CONTENT_TYPE)
             .body(ByteStream::from(body))
             .send()
             .await

@@ -9,6 +9,7 @@
 )]
 
 mod alarms;
+mod bucket;
 mod functions;
 mod permissions;
 mod queues;

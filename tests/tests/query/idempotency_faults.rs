@@ -41,11 +41,11 @@ struct Cut {
 }
 
 #[derive(Debug, Default)]
-struct Place {
+pub(crate) struct Place {
     /// How many requests there are to be until then, that one included.
     left: AtomicI64,
     is_after: bool,
-    reached: Notify,
+    pub(crate) reached: Notify,
     go: Notify,
 }
 
@@ -90,7 +90,7 @@ impl HttpConnector for CutConnector {
 
 impl World {
     /// The API on a store that stops at a request.
-    fn cut_at(&self, number: i64, is_after: bool) -> (Router, Arc<Place>) {
+    pub(crate) fn cut_at(&self, number: i64, is_after: bool) -> (Router, Arc<Place>) {
         let at = Arc::new(Place {
             left: AtomicI64::new(number),
             is_after,

@@ -33,5 +33,7 @@ mod reference_rules;
 mod robust;
 mod schema;
 mod settlements;
+mod upload_parts;
+mod upload_parts_faults;
 mod uploads;
 mod validation;

@@ -106,6 +106,7 @@ pub(crate) fn valid(schema: &BodySchema) -> Value {
             (_, MemberRule::Whole { min, .. }) => json!(min),
             (_, MemberRule::Flag) => json!(true),
             (_, MemberRule::Ids { .. }) => json!([Report::TransactionProcessing.id()]),
+            (_, MemberRule::Objects { .. }) => json!([{}]),
             (_, MemberRule::Id) => json!(Report::TransactionProcessing.id()),
         };
     }

@@ -72,7 +72,10 @@ fn examples(rule: MemberRule) -> (Vec<Value>, Vec<Value>) {
             ]);
         }
         // No body of reference data has one.
-        MemberRule::Flag | MemberRule::Ids { .. } | MemberRule::Whole { .. } => {}
+        MemberRule::Flag
+        | MemberRule::Ids { .. }
+        | MemberRule::Objects { .. }
+        | MemberRule::Whole { .. } => {}
         MemberRule::Id => {
             let id = Report::TransactionRejection.id();
             good.push(json!(id));

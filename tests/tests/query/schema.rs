@@ -99,6 +99,8 @@ fn violations(schema: &'static Value, value: &Value, place: &str, wrong: &mut Ve
                 other => panic!("{other} is no format of an answer"),
             },
             "pattern" => value.as_str().is_some_and(is_moment),
+            "minimum" => value.as_u64() >= rule.as_u64(),
+            "maximum" => value.as_u64() <= rule.as_u64(),
             "minItems" => count() >= rule.as_u64().unwrap(),
             "maxItems" => count() <= rule.as_u64().unwrap(),
             "items" => {

@@ -22,9 +22,9 @@ use crate::schema::{check, is_error, places};
 use crate::settlements::{changed, operation, program_key, program_scope};
 use crate::validation::take;
 
-const PATH: &str = "/v1/settlements/uploads";
+pub(crate) const PATH: &str = "/v1/settlements/uploads";
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -47,7 +47,7 @@ fn reserve(name: &str, bytes: &[u8]) -> Value {
 }
 
 /// Sends bytes as a place says.
-fn put(url: &str, headers: &Value, bytes: impl Into<Bytes>) -> HttpResponse {
+pub(crate) fn put(url: &str, headers: &Value, bytes: impl Into<Bytes>) -> HttpResponse {
     let mut request = HttpRequest::new(Method::PUT, url.parse().unwrap());
     for (name, value) in headers.as_object().unwrap() {
         let name: HeaderName = name.parse().unwrap();
@@ -89,7 +89,7 @@ fn announce(url: &str, etag: &str) -> File {
     })
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -1,20 +1,20 @@
 //! The bodies that operations take, as schemas.
 
 use serde_json::{Map, Value, json};
-use weir_settlement::schema::{BodySchema, MemberRule};
+use weir_settlement::schema::{BodySchema, Member, MemberRule};
 
 /// A body of JSON.
 pub(super) fn request(schema: &BodySchema) -> Value {
     json!({
         "required": schema.members.iter().any(|member| member.is_required),
         "description": "At most 64 KiB. Members that are not listed are ignored.",
-        "content": { "application/json": { "schema": object(schema) } },
+        "content": { "application/json": { "schema": object(schema.members) } },
     })
 }
 
-fn object(schema: &BodySchema) -> Value {
+fn object(members: &[Member]) -> Value {
     let mut properties = Map::new();
-    for member in schema.members {
+    for member in members {
         let mut property = schema_of(member.rule);
         if let Some(property) = property.as_object_mut() {
             property.insert(
@@ -24,7 +24,7 @@ fn object(schema: &BodySchema) -> Value {
         }
         properties.insert(member.name.to_owned(), property);
     }
-    let required = schema.members.iter().filter(|member| member.is_required);
+    let required = members.iter().filter(|member| member.is_required);
     let required: Vec<&str> = required.map(|member| member.name).collect();
     json!({
         "type": "object",
@@ -70,6 +70,16 @@ fn schema_of(rule: MemberRule) -> Value {
             "items": { "type": "string", "format": "uuid" },
             "maxItems": items_max,
         }),
+        MemberRule::Objects {
+            members,
+            items_min,
+            items_max,
+        } => json!({
+            "type": "array",
+            "items": object(members),
+            "minItems": items_min,
+            "maxItems": items_max,
+        }),
     }
 }
 
@@ -90,5 +100,17 @@ pub(super) fn words(rule: MemberRule) -> String {
         MemberRule::Whole { min, max } => format!("a whole number from {min} to {max}"),
         MemberRule::Flag => "true or false".to_owned(),
         MemberRule::Ids { items_max } => format!("at most {items_max} UUIDs"),
+        MemberRule::Objects {
+            members,
+            items_min,
+            items_max,
+        } => {
+            let each = |member: &Member| format!("{} ({})", member.name, words(member.rule));
+            let each: Vec<String> = members.iter().map(each).collect();
+            format!(
+                "{items_min} to {items_max} objects of {}",
+                each.join(" and ")
+            )
+        }
     }
 }

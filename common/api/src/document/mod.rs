@@ -7,6 +7,7 @@ mod bodies;
 mod page;
 mod repeated;
 mod schemas;
+mod uploads;
 
 use std::sync::LazyLock;
 
@@ -236,7 +237,12 @@ fn responses(operation: &Operation) -> Value {
         Answers::Place(resource) => json!({
             "description": "The file, and how its bytes are to be sent.",
             "headers": schemas::correlation_header(),
-            "content": content(schemas::place(resource)),
+            "content": content(uploads::place(resource)),
+        }),
+        Answers::Parts(_) => json!({
+            "description": "The parts, in the order in which they were asked for.",
+            "headers": schemas::correlation_header(),
+            "content": content(uploads::parts()),
         }),
         Answers::Problems(resource) => json!({
             "description": "The page, in the order of the file. It may have fewer problems than were \

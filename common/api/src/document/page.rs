@@ -88,6 +88,7 @@ fn section(html: &mut String, operation: &Operation) {
         Answers::Csv(_) => "a table, as CSV, of",
         Answers::Drafted(_) => "how many drafts there are now of",
         Answers::Place(_) => "where to send the bytes of, and",
+        Answers::Parts(_) => "where to send parts of, and which are there, of",
         Answers::Problems(_) => "a list, as JSON or CSV, of",
         Answers::Nothing(_) => "nothing, and there is no more of",
     };

@@ -9,7 +9,8 @@ use crate::operations::operations;
 use crate::problems::{PROBLEM, PROBLEMS_PAGE_SIZE, PROBLEMS_PAGE_SIZE_MAX};
 
 /// A moment as answers show it and queries take it.
-const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$";
+pub(super) const MOMENT: &str =
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$";
 
 /// What a resource is called in the document: its words in one.
 fn key(resource: &Resource) -> String {
@@ -315,34 +316,6 @@ pub(super) fn problems() -> [Value; 4] {
             json!({ "type": "string", "enum": ["json", "csv"] }),
         ),
     ]
-}
-
-/// A resource that waits for an object, and how to send that.
-pub(super) fn place(resource: &Resource) -> Value {
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["file", "upload"],
-        "properties": {
-            "file": reference(resource),
-            "upload": {
-                "type": "object",
-                "additionalProperties": false,
-                "required": ["method", "url", "headers", "expires_at"],
-                "properties": {
-                    "method": { "type": "string", "enum": ["PUT"] },
-                    "url": { "type": "string", "description": "Where, without a key." },
-                    "headers": {
-                        "type": "object",
-                        "description": "The headers that must be sent as they are.",
-                    },
-                    "expires_at": {
-                        "type": "string", "format": "date-time", "pattern": MOMENT,
-                    },
-                },
-            },
-        },
-    })
 }
 
 /// What an upload of a file would come to.

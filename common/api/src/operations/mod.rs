@@ -70,6 +70,8 @@ pub enum Answers {
     Problems(&'static Resource),
     /// A resource that waits for an object, and how to send that.
     Place(&'static Resource),
+    /// How parts of a resource's object are to be sent.
+    Parts(&'static Resource),
     /// Nothing: the resource is gone.
     Nothing(&'static Resource),
 }
@@ -84,6 +86,7 @@ impl Answers {
             | Self::Drafted(resource)
             | Self::Problems(resource)
             | Self::Place(resource)
+            | Self::Parts(resource)
             | Self::Nothing(resource) => resource,
         }
     }

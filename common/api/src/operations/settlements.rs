@@ -5,7 +5,7 @@ use http::Method;
 use weir_query::{Files, Listed};
 
 use super::{Answers, Operation, Takes, list, one};
-use weir_settlement::upload::{FILE_BODY, PLACE_BODY};
+use weir_settlement::upload::{FILE_BODY, PARTS_BODY, PLACE_BODY};
 
 use crate::auth::permission::{FilesRead, FilesWrite, Permitted, SettlementsWrite};
 use crate::problems::PROBLEM;
@@ -31,6 +31,15 @@ pub(super) fn operations() -> Vec<Operation> {
             takes: Takes::Body(&PLACE_BODY),
             answers: Answers::Place(Files::RESOURCE),
             route: post(uploads::reserve),
+        },
+        Operation {
+            name: "Ask where parts of a settlement file go",
+            method: Method::POST,
+            path: "/v1/settlements/uploads/{file_id}/parts",
+            permission: SettlementsWrite::PERMISSION,
+            takes: Takes::Body(&PARTS_BODY),
+            answers: Answers::Parts(Files::RESOURCE),
+            route: post(uploads::parts),
         },
         Operation {
             name: "Complete the upload of a settlement file",

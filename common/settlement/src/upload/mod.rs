@@ -22,6 +22,7 @@ mod enqueue;
 mod items;
 mod key;
 mod name;
+mod parts;
 mod problems;
 mod register;
 mod reserve;
@@ -43,9 +44,13 @@ use weir_store::{File, FileContent, Stage, Store, StoreError, UploadContinuation
 use crate::TimeLimit;
 pub use key::{ObjectKeyError, UploadScope};
 pub use name::{FileName, FileNameError};
+pub use parts::{
+    AskedParts, Composite, PART_BYTES, PARTS_ASKED_MAX, PARTS_BODY, PARTS_KEPT_DAYS, PARTS_MAX,
+    PartPlace, PartPlaces, Unfinished, part_count, part_size,
+};
 pub use problems::{FileProblems, ProblemRow, ProblemsError, ProblemsPage, remedy};
 pub use register::{FILE_BODY, Naming};
-pub use reserve::{Announced, Completion, PLACE_BODY, UploadPlace};
+pub use reserve::{Announced, Completion, PLACE_BODY, Sending, UploadPlace};
 pub use validate::{PROBLEMS_LISTED_MAX, Validation};
 
 /// What must be left of the time for a stage to go on; enough to write what is under way.

@@ -6,6 +6,8 @@
 //! file's id follows from the key alone. The object's event binds it to its file, or, should that be lost or
 //! late, whoever sent it does.
 //!
+//! A file that was announced with a composite checksum comes in parts instead: see [`super::parts`].
+//!
 //! A key that looks like a place's and is none's is a drop-in like any other.
 
 use std::time::Duration;
@@ -17,14 +19,18 @@ use uuid::Uuid;
 use weir_domain::{FileId, FileStatus, ObjectIdentity};
 use weir_runtime::CorrelationId;
 use weir_servicegate::FILE_BYTES_MAX;
-use weir_store::{File, FileContent, SignedPut, StoreError};
+use weir_store::{AwaitedParts, File, FileContent, SignedPut, StoreError};
 
+use super::parts::{Composite, Unfinished, part_count};
 use super::{FileName, UploadError, UploadScope, Uploader, key};
 use crate::schema::{BodyError, BodySchema, Checked, MemberRule, Violation, required};
 
 const NAME: &str = "name";
 const SIZE: &str = "size";
-const CHECKSUM: &str = "checksum_sha256";
+pub(super) const CHECKSUM: &str = "checksum_sha256";
+/// What the text of a digest must be.
+pub(super) const DIGEST_RULE: &str =
+    "must be a SHA-256: 64 hexadecimal digits, or base64 of 32 bytes";
 
 /// The body that asks for a place.
 pub static PLACE_BODY: BodySchema = BodySchema {
@@ -52,7 +58,8 @@ pub static PLACE_BODY: BodySchema = BodySchema {
                 chars_min: 44,
                 chars_max: Some(64),
             },
-            "The SHA-256 of its bytes, in hexadecimal or in base64",
+            "The SHA-256 of its bytes, in hexadecimal or in base64; or, to send it in parts, that of \
+             the SHA-256s of its parts of 16 MiB, in base64 and followed by a hyphen and their count",
         ),
     ],
 };
@@ -62,8 +69,17 @@ pub static PLACE_BODY: BodySchema = BodySchema {
 pub struct Announced {
     name: FileName,
     size_bytes: u64,
-    sha256: [u8; 32],
+    checksum: Checksum,
     validate_only: bool,
+}
+
+/// What a file is announced with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checksum {
+    /// The SHA-256 of its bytes: it comes in one request.
+    Whole([u8; 32]),
+    /// That of its parts, in which it comes.
+    Parts(Composite),
 }
 
 /// A place for a file.
@@ -72,9 +88,18 @@ pub struct UploadPlace {
     /// The file that waits for its object.
     pub file: File,
     /// How the object is to be sent.
-    pub put: SignedPut,
+    pub sending: Sending,
     /// Until when.
     pub expires_at: DateTime<Utc>,
+}
+
+/// How an object is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sending {
+    /// By this request.
+    Whole(SignedPut),
+    /// In so many parts, each by a request that is to be asked for.
+    Parts(u64),
 }
 
 /// What came of looking for the object of a place.
@@ -84,6 +109,12 @@ pub enum Completion {
     Done(Box<File>),
     /// Nothing was sent to the place yet.
     Empty,
+    /// Not all of its parts are there and as they must be.
+    Unfinished(Unfinished),
+    /// Its parts, or its object, change at this moment.
+    Changing,
+    /// Its upload in parts was given up, and they are gone.
+    GivenUp,
     /// The file has no place: it is a name.
     NoPlace,
 }
@@ -100,23 +131,21 @@ impl Announced {
             _ => String::new(),
         };
         let name = FileName::new(text(NAME)).map_err(|error| (NAME, error.to_string()));
-        let sha256 = digest(&text(CHECKSUM)).ok_or_else(|| {
-            let rule = "must be a SHA-256: 64 hexadecimal digits, or base64 of 32 bytes";
-            (CHECKSUM, rule.to_owned())
-        });
+        let checksum = text(CHECKSUM);
         let size_bytes = match members.remove(SIZE) {
             Some(Checked::Whole(size)) => size,
             _ => 0,
         };
-        match (name, sha256) {
-            (Ok(name), Ok(sha256)) => Ok(Self {
+        let checksum = checksum_of(&checksum, size_bytes).map_err(|rule| (CHECKSUM, rule));
+        match (name, checksum) {
+            (Ok(name), Ok(checksum)) => Ok(Self {
                 name,
                 size_bytes,
-                sha256,
+                checksum,
                 validate_only: false,
             }),
-            (name, sha256) => {
-                let wrong = [name.err(), sha256.err()].into_iter().flatten();
+            (name, checksum) => {
+                let wrong = [name.err(), checksum.err()].into_iter().flatten();
                 let violation = |(name, rule)| Violation {
                     place: format!("/{name}"),
                     rule,
@@ -146,8 +175,20 @@ pub(super) fn is_validated_only(file: &File) -> bool {
     })
 }
 
+/// The checksum of a file of so many bytes, or the rule that it breaks.
+fn checksum_of(text: &str, size_bytes: u64) -> Result<Checksum, String> {
+    if let Some(composite) = Composite::parse(text) {
+        let misfit = composite.misfit(size_bytes);
+        return misfit.map_or(Ok(Checksum::Parts(composite)), Err);
+    }
+    let sha256 = digest(text).map(Checksum::Whole);
+    sha256.ok_or_else(|| {
+        format!("{DIGEST_RULE}; or the base64 of one of parts, a hyphen and how many they are")
+    })
+}
+
 /// The bytes of a digest in either form.
-fn digest(text: &str) -> Option<[u8; 32]> {
+pub(super) fn digest(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 {
         return STANDARD.decode(text).ok()?.try_into().ok();
     }
@@ -166,8 +207,20 @@ fn id_of(bucket: &str, key: &str) -> FileId {
     FileId::of_object(&ObjectIdentity::new(bucket, key, ""))
 }
 
+/// A file that waits for what is to lie under a key.
+fn awaiting(file: File, key: String, bucket: &str, parts: Option<AwaitedParts>) -> File {
+    File {
+        content: FileContent::Awaited {
+            bucket: bucket.to_owned(),
+            key,
+            parts,
+        },
+        ..file
+    }
+}
+
 impl Uploader {
-    /// How long a place is kept.
+    /// How long a place, or that of a part, is kept.
     pub const PLACE_KEPT: Duration = Duration::from_mins(15);
 
     /// Makes a place for a file. With the same `unique` it is the same place, for as long again.
@@ -181,37 +234,57 @@ impl Uploader {
         let now = self.clock.now();
         let bucket = &self.store.names().bucket;
         let key = scope.place_key(unique, &announced.name, announced.validate_only);
-        let sha256 = STANDARD.encode(announced.sha256);
-        let size = announced.size_bytes;
-        let put = self
-            .store
-            .sign_upload(&key, size, &sha256, now, Self::PLACE_KEPT);
-        let put = put.await?;
         let id = id_of(bucket, &key);
         let mut file = self.new_file(id, scope, correlation_id);
         key::last_part(&key).clone_into(&mut file.name);
-        file.content = FileContent::Awaited {
-            bucket: bucket.clone(),
-            key,
-        };
-        match self.store.create_file(&file).await {
-            Ok(()) => {}
-            // Made by an earlier run of the same request.
-            Err(StoreError::Conflict { .. }) => {
-                let made = self.store.file(id).await?;
-                file = made.ok_or(UploadError::NoFile(id))?;
+        let size_bytes = announced.size_bytes;
+        match announced.checksum {
+            Checksum::Whole(sha256) => {
+                let sha256 = STANDARD.encode(sha256);
+                let kept = Self::PLACE_KEPT;
+                let put = self.store.sign_upload(&key, size_bytes, &sha256, now, kept);
+                let sending = Sending::Whole(put.await?);
+                let kept = TimeDelta::from_std(kept).unwrap_or_default();
+                Ok(UploadPlace {
+                    file: self.made(awaiting(file, key, bucket, None)).await?,
+                    sending,
+                    expires_at: now + kept,
+                })
             }
-            Err(error) => return Err(error.into()),
+            Checksum::Parts(composite) => {
+                // One upload a file, whoever asks again: what it keeps is what S3 was asked for first.
+                let file = if let Some(made) = self.store.file(id).await? {
+                    made
+                } else {
+                    let parts = AwaitedParts {
+                        upload_id: self.store.begin_parts(&key).await?,
+                        size_bytes,
+                        checksum: composite.to_string(),
+                    };
+                    self.made(awaiting(file, key, bucket, Some(parts))).await?
+                };
+                Ok(UploadPlace {
+                    expires_at: Self::parts_kept_until(&file),
+                    file,
+                    sending: Sending::Parts(part_count(size_bytes)),
+                })
+            }
         }
-        let kept = TimeDelta::from_std(Self::PLACE_KEPT).unwrap_or_default();
-        Ok(UploadPlace {
-            file,
-            put,
-            expires_at: now + kept,
-        })
     }
 
-    /// Looks for the object that a file waits for, and does what the object's event does. Any number of
+    /// Makes a file, or finds what an earlier run of the same request made.
+    async fn made(&self, file: File) -> Result<File, UploadError> {
+        match self.store.create_file(&file).await {
+            Ok(()) => Ok(file),
+            Err(StoreError::Conflict { .. }) => {
+                let made = self.store.file(file.id).await?;
+                made.ok_or(UploadError::NoFile(file.id))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks for the object that a file waits for, or makes it of its parts, and does what the object's event does. Any number of
     /// calls, before or after the event, come to the same.
     pub async fn complete(
         &self,
@@ -221,9 +294,15 @@ impl Uploader {
         let file = match file.content {
             FileContent::Nothing => return Ok(Completion::NoPlace),
             FileContent::Object(_) => file,
-            FileContent::Awaited { bucket, key } => {
-                let Some(object) = self.store.find_object(&bucket, &key).await? else {
-                    return Ok(Completion::Empty);
+            FileContent::Awaited { bucket, key, parts } => {
+                let found = self.store.find_object(&bucket, &key).await?;
+                let object = match (found, parts) {
+                    (Some(object), _) => object,
+                    (None, None) => return Ok(Completion::Empty),
+                    (None, Some(parts)) => match self.join(&bucket, &key, &parts).await? {
+                        Ok(object) => object,
+                        Err(nothing) => return Ok(nothing),
+                    },
                 };
                 self.register(object, correlation_id).await?
             }
