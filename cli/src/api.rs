@@ -26,7 +26,7 @@ use crate::text::append;
 
 pub(crate) use acting::{Act, NamedDetail, Part, Standing, Taken};
 pub(crate) use error::ApiError;
-pub(crate) use place::Place;
+pub(crate) use place::{InParts, PartPlace, Place, SignedPut};
 pub(crate) use resource::{Batch, Detail, File};
 
 /// Largest page that the API gives.

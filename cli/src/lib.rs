@@ -38,6 +38,7 @@ use weir_runtime::{Clock, Http, HttpError, Random, Reader};
 use arguments::{Arguments, Command, Connection, Output, Status, Submit, Validate};
 use failure::Failure;
 use progress::{Look, Progress};
+pub use submit::WHOLE_BYTES_MAX;
 use text::Paint;
 use watch::Session;
 
@@ -69,6 +70,9 @@ pub struct Outside<'a> {
     pub stderr_colours: bool,
     /// Whether progress may be drawn over what is on the terminal behind standard error.
     pub stderr_is_terminal: bool,
+    /// Most bytes of a file that `submit` sends in one go: [`WHOLE_BYTES_MAX`], or fewer for whoever
+    /// tries how it sends parts.
+    pub whole_bytes_max: u64,
     /// Ends when the command is to stop. Not asked by a command that is done without waiting.
     pub interrupt: BoxFuture<'static, ()>,
 }
@@ -139,7 +143,8 @@ fn validate(arguments: &Validate, outside: &mut Outside<'_>) -> Result<Report, F
 
 async fn submit(arguments: &Submit, outside: &mut Outside<'_>) -> Result<Report, Failure> {
     let session = session(&arguments.connection, &arguments.output, outside)?;
-    let upload = submit::Upload::open(&arguments.file, arguments.name.as_deref()).await?;
+    let (file, name) = (&arguments.file, arguments.name.as_deref());
+    let upload = submit::Upload::open(file, name, outside.whole_bytes_max).await?;
     let mut progress = progress(&arguments.output, outside);
     submit::run(arguments, upload, session, &mut progress).await
 }

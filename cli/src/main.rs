@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
-use weir_cli::Outside;
+use weir_cli::{Outside, WHOLE_BYTES_MAX};
 use weir_runtime::{Clock, Http, HttpOptions, Random, Reader};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,6 +25,7 @@ async fn main() -> ExitCode {
         stderr_is_terminal: stderr.is_terminal() && !is_dumb,
         stdout: &mut stdout,
         stderr: &mut stderr,
+        whole_bytes_max: WHOLE_BYTES_MAX,
         interrupt: Box::pin(async {
             if tokio::signal::ctrl_c().await.is_err() {
                 // No signal will be seen; the command then ends as the machine ends it.

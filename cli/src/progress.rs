@@ -71,12 +71,29 @@ impl<'a> Progress<'a> {
         )
     }
 
-    /// How much of a file is sent, for who sees no bar.
-    pub(crate) fn sent(&mut self, sent: u64, all: u64, elapsed: Duration) {
+    /// How much of a file is sent, and how much of that in the time that has passed, for who sees no bar.
+    pub(crate) fn sent(&mut self, sent: u64, all: u64, moved: u64, elapsed: Duration) {
         self.tick();
-        let rate = sent.checked_div(elapsed.as_secs()).unwrap_or(sent);
+        let rate = moved.checked_div(elapsed.as_secs()).unwrap_or(moved);
         let [sent, all, rate] = [sent, all, rate].map(HumanBytes);
         self.line(|| format!("{sent} of {all} sent, {rate} a second"));
+    }
+
+    /// Some parts of a file need not be sent, for who sees no bar.
+    pub(crate) fn there(&mut self, parts: usize, all: usize) {
+        let all = counted(count(all), "part", "parts");
+        self.line(|| format!("{} of {all} are there already", grouped(count(parts))));
+    }
+
+    /// A part did not arrive, and is sent again after a pause; the others go on.
+    pub(crate) fn part_again(&mut self, number: u32, reason: &str, pause: Duration) {
+        let reason = plain(reason);
+        self.line(|| {
+            format!(
+                "part {number}: {reason}; sending it again in {} s",
+                pause.as_secs()
+            )
+        });
     }
 
     /// A file did not arrive, and is sent again after a pause.

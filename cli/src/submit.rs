@@ -5,13 +5,17 @@
 //! sent again when an answer was lost. It is not checked first: the service reads all of it before it
 //! takes anything, and `weir validate` says the same offline.
 //!
-//! Up to [`REQUEST_BYTES_MAX`] the file goes in a request of the API, above that to a place of its own.
+//! Up to [`REQUEST_BYTES_MAX`] the file goes in a request of the API, above that to a place of its own, and
+//! above [`WHOLE_BYTES_MAX`] there in parts, so that what arrived before a connection was lost stays.
 //! A file that changes between the two readings is refused.
 
+mod parts;
 mod place;
 
-use std::io;
+use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
@@ -19,9 +23,10 @@ use futures::stream;
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 use uuid::Uuid;
 use weir_runtime::StreamBody;
+use weir_settlement::upload::{Composite, PART_BYTES, part_count, part_size};
 
 use crate::Report;
 use crate::arguments::Submit;
@@ -31,8 +36,11 @@ use crate::progress::Progress;
 use crate::text::{append, plain};
 use crate::watch::Session;
 
+/// Most bytes of a file that are sent in one go: on a line of 1 MB a second not two minutes are lost when it
+/// is cut. A larger one is sent in parts.
+pub const WHOLE_BYTES_MAX: u64 = 100_000_000;
 /// How much is read and sent at a time.
-const PART_BYTES: usize = 64 * 1024;
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A file that is ready to be sent.
 pub(crate) struct Upload {
@@ -41,19 +49,50 @@ pub(crate) struct Upload {
     size_bytes: u64,
     /// When it was last written to; nothing where that is not kept.
     modified_at: Option<SystemTime>,
+    way: Way,
+}
+
+/// How a file is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In a request of the API.
+    Request,
+    /// To a place, at once.
+    Place,
+    /// To a place, in parts.
+    Parts,
+}
+
+impl Way {
+    /// That of a file of so many bytes, where so many are sent at once.
+    fn of(size_bytes: u64, whole_bytes_max: u64) -> Self {
+        if size_bytes <= REQUEST_BYTES_MAX {
+            Self::Request
+        } else if size_bytes <= whole_bytes_max {
+            Self::Place
+        } else {
+            Self::Parts
+        }
+    }
 }
 
 /// What a file is known by.
 struct Identity {
-    /// SHA-256 of its bytes, in hexadecimal; of one that goes to a place.
+    /// SHA-256 of its bytes, in hexadecimal, or of its parts, as S3 writes that; of one that goes to a place.
     checksum: String,
+    /// SHA-256s of its parts, in hexadecimal; of one that goes in parts.
+    parts: Vec<String>,
     idempotency_key: String,
 }
 
 impl Upload {
     /// Looks at the file. Refused: what cannot be read, is no regular file, has no name, or is
-    /// larger than the service takes.
-    pub(crate) async fn open(path: &Path, name: Option<&str>) -> Result<Self, Failure> {
+    /// larger than the service takes. What has more than `whole_bytes_max` goes in parts.
+    pub(crate) async fn open(
+        path: &Path,
+        name: Option<&str>,
+        whole_bytes_max: u64,
+    ) -> Result<Self, Failure> {
         let unreadable = |error| Failure::Unreadable {
             path: path.to_owned(),
             error,
@@ -76,11 +115,8 @@ impl Upload {
             name: name.to_owned(),
             size_bytes: metadata.len(),
             modified_at: metadata.modified().ok(),
+            way: Way::of(metadata.len(), whole_bytes_max),
         })
-    }
-
-    fn is_large(&self) -> bool {
-        self.size_bytes > REQUEST_BYTES_MAX
     }
 
     /// Reads all of the file to know it again.
@@ -89,20 +125,44 @@ impl Upload {
         let whole = self.opened().await?.take(self.size_bytes);
         // A name has no NUL, so nothing else begins with the same bytes.
         let named = format!("{}\0", self.name);
-        if !self.is_large() {
+        if self.way == Way::Request {
             let key = fingerprint(&named, whole, &bar).await;
             return Ok(Identity {
                 checksum: String::new(),
-                idempotency_key: key.map_err(|error| self.unreadable(error))?,
+                parts: Vec::new(),
+                idempotency_key: hex(key.map_err(|error| self.unreadable(error))?),
             });
         }
-        let checksum = fingerprint("", whole, &bar).await;
-        let checksum = checksum.map_err(|error| self.unreadable(error))?;
-        let idempotency_key = hex(Sha256::new().chain_update(&named).chain_update(&checksum));
+        let (checksum, parts) = if self.way == Way::Place {
+            let checksum = fingerprint("", whole, &bar).await;
+            let checksum = checksum.map_err(|error| self.unreadable(error))?;
+            (hex(checksum), Vec::new())
+        } else {
+            let parts = self.fingerprints(whole, &bar).await;
+            let parts = parts.map_err(|error| self.unreadable(error))?;
+            let composite = Composite::of(parts.iter().copied());
+            (composite.to_string(), parts.into_iter().map(hex).collect())
+        };
+        let idempotency_key = Sha256::new().chain_update(&named).chain_update(&checksum);
         Ok(Identity {
             checksum,
-            idempotency_key,
+            parts,
+            idempotency_key: hex(idempotency_key.finalize().into()),
         })
+    }
+
+    /// SHA-256s of the parts, in order.
+    async fn fingerprints(
+        &self,
+        mut whole: impl AsyncRead + Unpin,
+        bar: &ProgressBar,
+    ) -> io::Result<Vec<[u8; 32]>> {
+        let mut parts = Vec::new();
+        for _ in 0..part_count(self.size_bytes) {
+            let part = (&mut whole).take(PART_BYTES);
+            parts.push(fingerprint("", part, bar).await?);
+        }
+        Ok(parts)
     }
 
     /// The file, opened anew; refused when it is another one by now.
@@ -149,18 +209,53 @@ impl Upload {
         progress: &mut Progress<'_>,
     ) -> Result<(StreamBody, ProgressBar), Failure> {
         let file = self.opened().await?;
-        let bar = progress.bytes(&self.doing("uploading"), self.size_bytes);
-        let parts = stream::try_unfold((file, bar.clone()), async |(mut file, bar)| {
-            let mut part = BytesMut::with_capacity(PART_BYTES);
-            let read_bytes = file.read_buf(&mut part).await?;
-            bar.inc(u64::try_from(read_bytes).unwrap_or(0));
-            Ok((read_bytes > 0).then(|| (part.freeze(), (file, bar))))
-        });
-        let body = StreamBody {
-            length_bytes: self.size_bytes,
-            stream: Box::pin(parts),
-        };
+        let bar = self.bar(progress);
+        let moved = bar.clone();
+        let body = streamed(file, self.size_bytes, move |bytes| moved.inc(bytes));
         Ok((body, bar))
+    }
+
+    /// The bar that shows how much is sent.
+    fn bar(&self, progress: &mut Progress<'_>) -> ProgressBar {
+        progress.bytes(&self.doing("uploading"), self.size_bytes)
+    }
+
+    /// A part of the file, and how much of it is sent, which the bar shows too.
+    async fn part(
+        &self,
+        number: u32,
+        bar: &ProgressBar,
+    ) -> Result<(StreamBody, Arc<AtomicU64>), Failure> {
+        let mut file = self.opened().await?;
+        let before = u64::from(number.saturating_sub(1)).saturating_mul(PART_BYTES);
+        let there = file.seek(SeekFrom::Start(before)).await;
+        there.map_err(|error| self.unreadable(error))?;
+        let size_bytes = part_size(self.size_bytes, number);
+        let sent = Arc::new(AtomicU64::new(0));
+        let (counted, bar) = (Arc::clone(&sent), bar.clone());
+        let body = streamed(file.take(size_bytes), size_bytes, move |bytes| {
+            counted.fetch_add(bytes, Ordering::Relaxed);
+            bar.inc(bytes);
+        });
+        Ok((body, sent))
+    }
+}
+
+/// So many bytes on their way, with somebody who hears how many have left.
+fn streamed(
+    source: impl AsyncRead + Send + Unpin + 'static,
+    length_bytes: u64,
+    on_read: impl Fn(u64) + Send + 'static,
+) -> StreamBody {
+    let pieces = stream::try_unfold((source, on_read), async |(mut source, on_read)| {
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+        let read_bytes = source.read_buf(&mut piece).await?;
+        on_read(u64::try_from(read_bytes).unwrap_or(0));
+        Ok((read_bytes > 0).then(|| (piece.freeze(), (source, on_read))))
+    });
+    StreamBody {
+        length_bytes,
+        stream: Box::pin(pieces),
     }
 }
 
@@ -168,32 +263,32 @@ impl Identity {
     /// The key of the place that is asked for when the time of another is over.
     fn key_after(&self, place: Uuid) -> String {
         let own = Sha256::new().chain_update(&self.idempotency_key);
-        hex(own.chain_update(place.as_bytes()))
+        hex(own.chain_update(place.as_bytes()).finalize().into())
     }
 }
 
-/// SHA-256 of a text and of all that is still to be read of a file, in hexadecimal.
+/// SHA-256 of a text and of all that is still to be read of a file.
 async fn fingerprint(
     before: &str,
     mut file: impl AsyncRead + Unpin,
     bar: &ProgressBar,
-) -> io::Result<String> {
+) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new_with_prefix(before);
-    let mut part = BytesMut::with_capacity(PART_BYTES);
+    let mut part = BytesMut::with_capacity(PIECE_BYTES);
     while file.read_buf(&mut part).await? > 0 {
         hash.update(&part);
         bar.inc(u64::try_from(part.len()).unwrap_or(0));
         part.clear();
     }
-    Ok(hex(hash))
+    Ok(hash.finalize().into())
 }
 
-fn hex(hash: Sha256) -> String {
+fn hex(hash: [u8; 32]) -> String {
     let hex = |mut hex: String, byte: u8| {
         append(&mut hex, format_args!("{byte:02x}"));
         hex
     };
-    hash.finalize().into_iter().fold(String::new(), hex)
+    hash.into_iter().fold(String::new(), hex)
 }
 
 /// Sends the file the way that its size asks for.
@@ -203,8 +298,11 @@ async fn send(
     identity: &Identity,
     progress: &mut Progress<'_>,
 ) -> Result<crate::api::File, Failure> {
-    if upload.is_large() {
-        return place::send(&session.api, &session.clock, upload, identity, progress).await;
+    let (api, clock) = (&session.api, &session.clock);
+    match upload.way {
+        Way::Request => {}
+        Way::Place => return place::send(api, clock, upload, identity, progress).await,
+        Way::Parts => return parts::send(api, clock, upload, identity, progress).await,
     }
     let (body, _) = upload.body(progress).await?;
     let key = &identity.idempotency_key;
@@ -253,4 +351,25 @@ pub(crate) async fn run(
         );
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn above_4_mib_a_file_has_a_place_and_above_100_mb_it_goes_there_in_parts() {
+        for (size, way) in [
+            (0, Way::Request),
+            (REQUEST_BYTES_MAX - 1, Way::Request),
+            (REQUEST_BYTES_MAX, Way::Request),
+            (REQUEST_BYTES_MAX + 1, Way::Place),
+            (99_999_999, Way::Place),
+            (100_000_000, Way::Place),
+            (100_000_001, Way::Parts),
+            (FILE_BYTES_MAX, Way::Parts),
+        ] {
+            assert_eq!(Way::of(size, WHOLE_BYTES_MAX), way, "{size}");
+        }
+    }
 }

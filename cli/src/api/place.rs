@@ -1,4 +1,5 @@
-//! Places for files that are too large for a request.
+//! Places for files that are too large for a request, and for parts of those that are too large for one
+//! sending.
 //!
 //! Invariants: the key of the API goes to the API alone, never to where a place is; an address that
 //! somebody on the way could read is not sent to; nothing here shows a signed address.
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 use weir_runtime::http::is_private;
@@ -22,11 +24,11 @@ const PUT_TIMEOUT: Duration = Duration::from_hours(24);
 /// Says that an answer is that of an earlier request.
 const REPLAYED: &str = "idempotent-replayed";
 
-/// A file that waits for its object, and where that goes.
+/// A file that waits for its object, and how that goes there.
 #[derive(Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct Place<U> {
     pub(crate) file: File,
-    upload: SignedPut,
+    pub(crate) upload: U,
     /// Whether the place was made by an earlier request.
     #[serde(skip)]
     pub(crate) is_replayed: bool,
@@ -34,28 +36,54 @@ pub(crate) struct Place {
 
 /// A request that is signed: to be sent as it is.
 #[derive(Deserialize)]
-struct SignedPut {
+pub(crate) struct SignedPut {
     url: String,
     headers: BTreeMap<String, String>,
     expires_at: DateTime<Utc>,
 }
 
-impl Place {
-    /// Whether the time of the place is over.
+/// The parts of a file that does not go in one.
+#[derive(Deserialize)]
+pub(crate) struct InParts {
+    part_count: u32,
+}
+
+/// A part of a file, and where it goes unless it is there.
+#[derive(Deserialize)]
+pub(crate) struct PartPlace {
+    pub(crate) number: u32,
+    #[serde(flatten)]
+    pub(crate) put: Option<SignedPut>,
+}
+
+#[derive(Deserialize)]
+struct PartPlaces {
+    parts: Vec<PartPlace>,
+}
+
+impl SignedPut {
+    /// Whether the time of it is over.
     pub(crate) fn is_over(&self, now: DateTime<Utc>) -> bool {
-        now >= self.upload.expires_at
+        now >= self.expires_at
+    }
+}
+
+impl InParts {
+    /// Whether they are so many.
+    pub(crate) fn is(&self, count: usize) -> bool {
+        usize::try_from(self.part_count) == Ok(count)
     }
 }
 
 impl Api {
     /// Asks for a place. With the same `idempotency_key` it is the same place.
-    pub(crate) async fn reserve(
+    pub(crate) async fn reserve<U: DeserializeOwned>(
         &self,
         name: &str,
         size_bytes: u64,
         checksum: &str,
         idempotency_key: &str,
-    ) -> Result<Place, ApiError> {
+    ) -> Result<Place<U>, ApiError> {
         let mut request = self.request(Method::POST, &["settlements", "uploads"]);
         let json = HeaderValue::from_static("application/json");
         request.headers.insert(CONTENT_TYPE, json);
@@ -67,23 +95,42 @@ impl Api {
         let asked = Asked::of(&request);
         let response = self.answered(asked.clone(), self.http.send(request).await)?;
         let is_replayed = response.headers.contains_key(REPLAYED);
-        let place: Place = self.read(asked, Ok(response))?;
+        let place: Place<U> = self.read(asked, Ok(response))?;
         Ok(Place {
             is_replayed,
             ..place
         })
     }
 
+    /// Asks where parts of a file go, by their numbers and SHA-256s.
+    pub(crate) async fn parts(
+        &self,
+        file: Uuid,
+        parts: &[(u32, &str)],
+    ) -> Result<Vec<PartPlace>, ApiError> {
+        let file = file.to_string();
+        let path = ["settlements", "uploads", file.as_str(), "parts"];
+        let mut request = self.request(Method::POST, &path);
+        let json = HeaderValue::from_static("application/json");
+        request.headers.insert(CONTENT_TYPE, json);
+        let part =
+            |(number, sha256): &(u32, &str)| json!({"number": number, "checksum_sha256": sha256});
+        let parts: Vec<_> = parts.iter().map(part).collect();
+        request.body = json!({ "parts": parts }).to_string().into();
+        let places: PartPlaces = self.get(request).await?;
+        Ok(places.parts)
+    }
+
     /// Sends the bytes to their place.
     pub(crate) async fn put(
         &self,
-        place: &Place,
+        put: &SignedPut,
         body: StreamBody,
     ) -> Result<HttpResponse, HttpError> {
         let invalid = |reason: &str| HttpError::Invalid {
             reason: reason.to_owned(),
         };
-        let url = place.upload.url.parse::<Url>();
+        let url = put.url.parse::<Url>();
         let url = url.map_err(|_| invalid("the place has no address"))?;
         if !is_private(&url) {
             return Err(invalid("the place is neither https nor on this machine"));
@@ -91,7 +138,7 @@ impl Api {
         let mut request = HttpRequest::new(Method::PUT, url);
         request.timeout = PUT_TIMEOUT;
         request.headers.insert(USER_AGENT, AGENT);
-        for (name, value) in &place.upload.headers {
+        for (name, value) in &put.headers {
             let header = name.parse::<HeaderName>().ok();
             let header = header.zip(HeaderValue::from_str(value).ok());
             let (name, value) = header.ok_or_else(|| invalid("the place has a wrong header"))?;

@@ -10,29 +10,28 @@ use std::pin::pin;
 use std::time::Duration;
 
 use http::StatusCode;
-use indicatif::ProgressBar;
 use uuid::Uuid;
 use weir_domain::FileStatus;
 use weir_runtime::{Clock, HttpError, HttpResponse};
 
 use super::{Identity, Upload};
-use crate::api::{Api, File, Place};
+use crate::api::{Api, File, Place, SignedPut};
 use crate::failure::Failure;
 use crate::follow::patiently;
 use crate::progress::Progress;
 use crate::text::cut;
 
 /// How often a place is asked for: each is good for a quarter of an hour.
-const PLACES_MAX: u32 = 4;
+pub(super) const PLACES_MAX: u32 = 4;
 /// The pauses before the bytes are sent again.
-const PAUSES: [Duration; 4] = [
+pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
 /// How often it is looked at how much is sent.
-const GLANCE: Duration = Duration::from_secs(5);
+pub(super) const GLANCE: Duration = Duration::from_secs(5);
 /// After so many of them without a byte the connection counts as lost: two minutes, as what is at the
 /// other end checks the bytes before it answers.
 const GLANCES_STILL_MAX: u32 = 24;
@@ -41,10 +40,10 @@ const SAID_WIDTH_MAX: usize = 200;
 
 /// What became of sending the bytes.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// They are in their place, by this request or an earlier one.
     There,
-    /// The time of the place is over.
+    /// The time of the place is over, or there is none any more.
     Over,
     /// They are not those that the place was made for.
     Different,
@@ -68,7 +67,7 @@ pub(super) async fn send(
         let place = patiently(clock, progress, async || {
             api.reserve(name, upload.size_bytes, checksum, &key).await
         });
-        let place = place.await?;
+        let place: Place<SignedPut> = place.await?;
         let id = place.file.id;
         // What an earlier run has sent need not be sent again.
         if place.is_replayed
@@ -76,7 +75,7 @@ pub(super) async fn send(
         {
             return Ok(file);
         }
-        if fill(api, clock, upload, &place, progress).await? {
+        if fill(api, clock, upload, &place.upload, progress).await? {
             return Ok(announced(api, clock, place.file, progress).await);
         }
         if let Some(file) = taken(api, id).await {
@@ -92,17 +91,18 @@ async fn fill(
     api: &Api,
     clock: &Clock,
     upload: &Upload,
-    place: &Place,
+    put: &SignedPut,
     progress: &mut Progress<'_>,
 ) -> Result<bool, Failure> {
     let mut pauses = PAUSES.into_iter();
     loop {
         // Asked here too, as the other side may hang up before it says so.
-        if place.is_over(clock.now()) {
+        if put.is_over(clock.now()) {
             return Ok(false);
         }
         let (body, bar) = upload.body(progress).await?;
-        let sent = watched(clock, upload, &bar, progress, api.put(place, body)).await;
+        let moved = |sent, elapsed| progress.sent(sent, upload.size_bytes, sent, elapsed);
+        let sent = watched(clock, || bar.position(), moved, api.put(put, body)).await;
         match verdict(sent) {
             Verdict::There => return Ok(true),
             Verdict::Over => return Ok(false),
@@ -121,11 +121,10 @@ async fn fill(
 }
 
 /// The answer to what is being sent; lost when nothing moves for too long.
-async fn watched(
+pub(super) async fn watched(
     clock: &Clock,
-    upload: &Upload,
-    bar: &ProgressBar,
-    progress: &mut Progress<'_>,
+    position: impl Fn() -> u64,
+    mut on_moved: impl FnMut(u64, Duration),
     answer: impl Future<Output = Result<HttpResponse, HttpError>>,
 ) -> Result<HttpResponse, HttpError> {
     let mut answer = pin!(answer);
@@ -137,11 +136,10 @@ async fn watched(
             answer = &mut answer => return answer,
             () = clock.sleep(GLANCE) => {}
         }
-        let sent = bar.position();
+        let sent = position();
         if sent > sent_before {
             (sent_before, still) = (sent, 0);
-            let elapsed = clock.monotonic().saturating_sub(begun);
-            progress.sent(sent, upload.size_bytes, elapsed);
+            on_moved(sent, clock.monotonic().saturating_sub(begun));
         } else if still >= GLANCES_STILL_MAX {
             return Err(HttpError::Timeout {
                 limit: GLANCE * GLANCES_STILL_MAX,
@@ -152,7 +150,7 @@ async fn watched(
     }
 }
 
-fn verdict(sent: Result<HttpResponse, HttpError>) -> Verdict {
+pub(super) fn verdict(sent: Result<HttpResponse, HttpError>) -> Verdict {
     let response = match sent {
         Ok(response) => response,
         Err(error @ HttpError::Invalid { .. }) => return Verdict::Refused(error.to_string()),
@@ -165,7 +163,7 @@ fn verdict(sent: Result<HttpResponse, HttpError>) -> Verdict {
     let said = [code, message].map(|said| cut(said, SAID_WIDTH_MAX));
     let said = said.iter().filter(|said| !said.is_empty());
     let reason = said.fold(status.to_string(), |all, said| format!("{all}: {said}"));
-    let is_expired = code == "ExpiredToken"
+    let is_expired = matches!(code, "ExpiredToken" | "NoSuchUpload")
         || (status == StatusCode::FORBIDDEN && message.to_lowercase().contains("expired"));
     match status {
         _ if status.is_success() => Verdict::There,
@@ -239,11 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refusal_that_speaks_of_time_ends_a_place() {
+    fn only_a_refusal_that_speaks_of_time_or_of_no_upload_ends_a_place() {
         let over = error("AccessDenied", "Request has expired");
         assert_eq!(answered(403, &over), Verdict::Over);
         let over = error("ExpiredToken", "The provided token has expired.");
         assert_eq!(answered(400, &over), Verdict::Over);
+        let gone = error("NoSuchUpload", "The specified upload does not exist.");
+        assert_eq!(answered(404, &gone), Verdict::Over);
         let denied = error("AccessDenied", "Access Denied");
         let refused = "403 Forbidden: AccessDenied: Access Denied".to_owned();
         assert_eq!(answered(403, &denied), Verdict::Refused(refused));

@@ -131,6 +131,7 @@ impl Local {
             stdout_colours: false,
             stderr_colours: false,
             stderr_is_terminal: false,
+            whole_bytes_max: weir_cli::WHOLE_BYTES_MAX,
             interrupt: Box::pin(std::future::pending()),
         };
         let arguments = std::iter::once("weir").chain(arguments.iter().copied());

@@ -21,5 +21,6 @@ mod server;
 mod status;
 mod submit;
 mod submit_large;
+mod submit_parts;
 mod validate;
 mod weir;

@@ -90,6 +90,7 @@ async fn watch(
         stdout_colours: colours,
         stderr_colours: colours,
         stderr_is_terminal: false,
+        whole_bytes_max: weir_cli::WHOLE_BYTES_MAX,
         interrupt: Box::pin(std::future::pending()),
     };
     let fixed = [

@@ -1,12 +1,14 @@
 //! Files that are too large for a request, sent to a running local system.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use http::Method;
+use tokio::sync::Notify;
 use weir_cli::Outside;
 use weir_local::system::{Ports, System, SystemOptions};
 use weir_runtime::{
@@ -20,14 +22,20 @@ use crate::weir::Run;
 const REQUEST_MOST: usize = 4 * 1024 * 1024;
 
 /// A running local system with a folder for files.
-struct Local {
+pub(crate) struct Local {
     system: Option<System>,
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
+    whole_bytes_max: u64,
 }
 
 impl Local {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
+        Self::start_with(weir_cli::WHOLE_BYTES_MAX)
+    }
+
+    /// The same, for commands that send a file in parts that has more bytes than this.
+    pub(crate) fn start_with(whole_bytes_max: u64) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let options = SystemOptions {
@@ -45,17 +53,22 @@ impl Local {
             system: Some(system),
             runtime,
             folder,
+            whole_bytes_max,
         }
     }
 
     /// The command in this process, and the requests it made but those that follow the file.
-    fn submit(&self, path: &Path, fault: &Fault, more: &[&str]) -> (Run, Vec<String>) {
+    pub(crate) fn submit(&self, path: &Path, fault: &Fault, more: &[&str]) -> (Run, Vec<String>) {
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(Notify::new());
         let connect = || {
             Ok(Http::with_transport(Arc::new(Faulty {
                 inner: Http::new(&HttpOptions::default())?,
                 fault: Mutex::new(fault.clone()),
                 seen: Arc::clone(&seen),
+                begun: Arc::default(),
+                arrived: Arc::default(),
+                stop: Arc::clone(&stop),
             })))
         };
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -70,7 +83,11 @@ impl Local {
             stdout_colours: false,
             stderr_colours: false,
             stderr_is_terminal: false,
-            interrupt: Box::pin(std::future::pending()),
+            whole_bytes_max: self.whole_bytes_max,
+            interrupt: {
+                let stop = Arc::clone(&stop);
+                Box::pin(async move { stop.notified().await })
+            },
         };
         let ready = self.system.as_ref().unwrap().ready();
         let own = ["weir", "submit", path.to_str().unwrap()];
@@ -90,7 +107,7 @@ impl Local {
     }
 
     /// A sound file of so many bytes with one batch of two charges.
-    fn file_of(&self, number: &str, size: usize) -> PathBuf {
+    pub(crate) fn file_of(&self, number: &str, size: usize) -> PathBuf {
         let charge = "<Charge><OrderNumber>SO-1</OrderNumber>\
          <BuyerId>cf771e8a-5c1a-462f-b4c9-fc745f02d0de</BuyerId>\
          <TotalAmount>10.50</TotalAmount></Charge>";
@@ -125,7 +142,7 @@ impl Drop for Local {
 
 /// What happens to the first sending of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     None,
     /// The connection is lost after so many parts of the body.
     CutAfter(usize),
@@ -133,6 +150,10 @@ enum Fault {
     AnswerLost,
     /// What is sent to the first place is an hour late.
     Late,
+    /// What is sent first is an hour late.
+    LateOnce,
+    /// The command is interrupted once so many sendings have arrived, and no others are on their way.
+    StopAfter(usize),
     /// The file has other bytes by then, of as many.
     Rewritten(PathBuf),
     /// The file has become longer between its two readings.
@@ -144,14 +165,18 @@ struct Faulty {
     inner: Http,
     fault: Mutex<Fault>,
     seen: Arc<Mutex<Vec<String>>>,
+    /// Sendings that were begun, and those that arrived.
+    begun: Arc<AtomicUsize>,
+    arrived: Arc<AtomicUsize>,
+    stop: Arc<Notify>,
 }
 
 impl Faulty {
     /// The fault of this sending: all to the first place are late, any other happens once.
     fn take_fault(&self) -> Fault {
         let mut fault = self.fault.lock().unwrap();
-        if *fault == Fault::Late {
-            return Fault::Late;
+        if matches!(*fault, Fault::Late | Fault::StopAfter(_)) {
+            return fault.clone();
         }
         std::mem::replace(&mut *fault, Fault::None)
     }
@@ -226,22 +251,28 @@ impl Transport for Faulty {
         self.note(&request);
         let fault = self.take_fault();
         let inner = self.inner.clone();
+        let begun = self.begun.fetch_add(1, Ordering::SeqCst);
+        let (arrived, stop) = (Arc::clone(&self.arrived), Arc::clone(&self.stop));
         Box::pin(async move {
             match &fault {
+                Fault::StopAfter(count) if begun >= *count => std::future::pending().await,
                 Fault::CutAfter(parts) => {
                     let lost = stream::iter([Err(std::io::ErrorKind::ConnectionReset.into())]);
                     body.stream = Box::pin(body.stream.take(*parts).chain(lost));
                 }
-                Fault::Late => an_hour_late(&mut request),
+                Fault::Late | Fault::LateOnce => an_hour_late(&mut request),
                 Fault::Rewritten(path) => {
                     let mut bytes = std::fs::read(path).unwrap();
                     let last = bytes.len() - 1;
                     bytes[last] = b'\t';
                     std::fs::write(path, bytes).unwrap();
                 }
-                Fault::AnswerLost | Fault::Longer(_) | Fault::None => {}
+                Fault::AnswerLost | Fault::Longer(_) | Fault::StopAfter(_) | Fault::None => {}
             }
             let answer = inner.send_stream(request, body).await;
+            if fault == Fault::StopAfter(arrived.fetch_add(1, Ordering::SeqCst) + 1) {
+                stop.notify_one();
+            }
             if fault == Fault::AnswerLost {
                 assert!(answer.unwrap().status.is_success());
                 return Err(cut());
@@ -251,12 +282,12 @@ impl Transport for Faulty {
     }
 }
 
-const RESERVE: &str = "POST /v1/settlements/uploads";
-const PUT: &str = "PUT place";
-const WAIT: [&str; 4] = ["--wait", "--timeout", "120", "--json"];
+pub(crate) const RESERVE: &str = "POST /v1/settlements/uploads";
+pub(crate) const PUT: &str = "PUT place";
+pub(crate) const WAIT: [&str; 4] = ["--wait", "--timeout", "120", "--json"];
 
 #[track_caller]
-fn is_settled(ran: &Run) {
+pub(crate) fn is_settled(ran: &Run) {
     assert_eq!(ran.code, 0, "{ran:?}");
     let document = ran.json();
     assert_eq!(document["file"]["status"], "Processed", "{document}");

@@ -115,6 +115,7 @@ async fn ran(arguments: &[&str], replies: Vec<Reply>, interrupt: Option<Duration
         stdout_colours: false,
         stderr_colours: false,
         stderr_is_terminal: false,
+        whole_bytes_max: weir_cli::WHOLE_BYTES_MAX,
         interrupt: Box::pin(async move {
             match interrupt {
                 Some(after) => waiting.sleep(after).await,
