@@ -61,12 +61,11 @@ pub(super) async fn send(
             parts: &identity.parts,
         };
         // Where it was given up meanwhile, or completed by somebody else, completing it says which.
-        let is_there = sending.all(progress).await?;
+        sending.all(progress).await?;
         match patiently(clock, progress, async || api.complete(id).await).await {
             Ok(file) => return Ok(file),
             Err(error) if is_conflict(&error) => {}
-            Err(error) if is_there => return Err(error.into()),
-            Err(_) => {}
+            Err(error) => return Err(error.into()),
         }
         key = identity.key_after(id);
     }
@@ -110,10 +109,10 @@ enum Sent {
 }
 
 impl Sending<'_> {
-    /// Sends what is missing until all of it is there; false where the file takes no parts any more.
-    async fn all(&self, progress: &mut Progress<'_>) -> Result<bool, Failure> {
+    /// Sends what is missing until all of it is there, or the file takes no parts any more.
+    async fn all(&self, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let Some(missing) = self.missing(progress).await? else {
-            return Ok(false);
+            return Ok(());
         };
         let bar = self.upload.bar(progress);
         let all = self.upload.size_bytes;
@@ -158,11 +157,11 @@ impl Sending<'_> {
                 continue;
             };
             let Some(done) = done else {
-                return Ok(true);
+                return Ok(());
             };
             match done? {
                 (_, Sent::There) => {}
-                (_, Sent::Over) => return Ok(false),
+                (_, Sent::Over) => return Ok(()),
                 (mut part, Sent::Lost(reason)) => {
                     self.upload.unless_changed().await?;
                     let Some(pause) = part.pauses.next() else {
