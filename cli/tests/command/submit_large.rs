@@ -106,6 +106,11 @@ impl Local {
         (ran, seen)
     }
 
+    /// Where S3 keeps parts that are not completed.
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.folder.path().join("data/s3/uploads")
+    }
+
     /// A sound file of so many bytes with one batch of two charges.
     pub(crate) fn file_of(&self, number: &str, size: usize) -> PathBuf {
         let charge = "<Charge><OrderNumber>SO-1</OrderNumber>\
@@ -154,6 +159,8 @@ pub(crate) enum Fault {
     LateOnce,
     /// The command is interrupted once so many sendings have arrived, and no others are on their way.
     StopAfter(usize),
+    /// S3 has given up the upload in parts whose folder is there.
+    GivenUp(PathBuf),
     /// The file has other bytes by then, of as many.
     Rewritten(PathBuf),
     /// The file has become longer between its two readings.
@@ -261,6 +268,11 @@ impl Transport for Faulty {
                     body.stream = Box::pin(body.stream.take(*parts).chain(lost));
                 }
                 Fault::Late | Fault::LateOnce => an_hour_late(&mut request),
+                Fault::GivenUp(uploads) => {
+                    for upload in std::fs::read_dir(uploads).unwrap() {
+                        std::fs::remove_dir_all(upload.unwrap().path()).unwrap();
+                    }
+                }
                 Fault::Rewritten(path) => {
                     let mut bytes = std::fs::read(path).unwrap();
                     let last = bytes.len() - 1;

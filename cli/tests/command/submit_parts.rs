@@ -98,6 +98,18 @@ fn a_part_whose_time_is_over_is_asked_for_again() {
 }
 
 #[test]
+fn parts_that_were_given_up_are_sent_to_another_place() {
+    let local = start();
+    let path = local.file_of("GIVEN-UP", 17 * MIB);
+    let (ran, seen) = local.submit(&path, &Fault::GivenUp(local.uploads()), &WAIT);
+    is_settled(&ran);
+    let (asked, _) = asked(&seen);
+    let places = asked.iter().filter(|one| **one == RESERVE);
+    assert_eq!(places.count(), 2, "{seen:?}");
+    assert_eq!(asked[asked.len() - 2..], [RESERVE, "parts"], "{seen:?}");
+}
+
+#[test]
 fn a_file_that_changes_while_its_parts_are_sent_is_not_taken() {
     let local = start();
     let path = local.file_of("REWRITTEN", THREE);
