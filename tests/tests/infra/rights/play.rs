@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use weir_domain::{BatchAction, BatchOrdinal, FileId};
 use weir_runtime::HttpRequest;
+use weir_settlement::upload::Composite;
 use weir_store::BatchTask;
 use weir_tests::rig::{delete, receive};
 use weir_tests::text::{self, BUYER, SELLERS, UNKNOWN_BUYER, charge, charge_of, refund};
@@ -316,21 +317,37 @@ impl Stage {
             let hash = Sha256::digest(bytes.as_bytes());
             let hex = |hex: String, byte: u8| format!("{hex}{byte:02x}");
             let hash = hash.into_iter().fold(String::new(), hex);
-            let body = json!({"name": name, "size": bytes.len(), "checksum_sha256": hash});
-            let place = self
-                .post(&format!("/v1/settlements/uploads{query}"), &body)
-                .await;
+            let place = self.place(name, query, bytes.len(), &hash).await;
             self.fill(&place["upload"], bytes.into()).await;
-            let file = place["file"]["id"].as_str().unwrap();
-            self.ask(
-                "POST",
-                &format!("/v1/settlements/uploads/{file}/complete"),
-                "",
-                "",
-            )
-            .await;
+            self.complete(&place).await;
         }
+        self.a_file_is_sent_in_parts(sent("PARTS")).await;
         self.work().await;
+    }
+
+    async fn a_file_is_sent_in_parts(&self, bytes: String) {
+        let hash: [u8; 32] = Sha256::digest(bytes.as_bytes()).into();
+        let composite = Composite::of([hash]).to_string();
+        let place = self.place("PARTS", "", bytes.len(), &composite).await;
+        let hash = hash.iter().map(|byte| format!("{byte:02x}"));
+        let part = json!({"number": 1, "checksum_sha256": hash.collect::<String>()});
+        let file = place["file"]["id"].as_str().unwrap();
+        let path = format!("/v1/settlements/uploads/{file}/parts");
+        let asked = self.post(&path, &json!({ "parts": [part] })).await;
+        self.fill(&asked["parts"][0], bytes.into()).await;
+        self.complete(&place).await;
+    }
+
+    async fn place(&self, name: &str, query: &str, size: usize, checksum: &str) -> Value {
+        let body = json!({"name": name, "size": size, "checksum_sha256": checksum});
+        let path = format!("/v1/settlements/uploads{query}");
+        self.post(&path, &body).await
+    }
+
+    async fn complete(&self, place: &Value) {
+        let file = place["file"]["id"].as_str().unwrap();
+        let path = format!("/v1/settlements/uploads/{file}/complete");
+        self.ask("POST", &path, "", "").await;
     }
 
     /// Sends bytes as a place says.
