@@ -42,7 +42,7 @@ pub(crate) async fn open(
     let aws = AwsOptions::read(&mut settings);
     let names = Names::read_tables(&mut settings);
     settings.finish().map_err(Failure::Settings)?;
-    let clients = AwsClients::new(&aws).await;
+    let clients = AwsClients::with_found_credentials(&aws).await;
     Ok(Store::new(clients, names, clock.clone(), random.clone()))
 }
 

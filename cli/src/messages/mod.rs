@@ -28,7 +28,7 @@ async fn run_replay(arguments: &Replay, outside: &Outside<'_>) -> Result<Report,
     let names = Names::read_tables_and_bucket(&mut settings);
     let queue_url = settings.text("WEIR_MESSAGES_QUEUE_URL");
     settings.finish().map_err(Failure::Settings)?;
-    let clients = AwsClients::new(&aws).await;
+    let clients = AwsClients::with_found_credentials(&aws).await;
     let (clock, random) = (outside.clock.clone(), outside.random.clone());
     let store = Store::new(clients, names, clock, random);
     let message = replay(&store, &queue_url, arguments.id)

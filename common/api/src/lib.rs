@@ -51,6 +51,7 @@ use gateway::AnswerWithin;
 pub use gateway::Gateway;
 pub use idempotency::IdempotentRun;
 pub use operations::{Answers, Operation, Takes, operations};
+use operations::{Both, Changes, Reads, Side, elsewhere, of_side};
 pub use problems::{PROBLEM, PROBLEMS_PAGE_SIZE, PROBLEMS_PAGE_SIZE_MAX};
 pub use references::REFERENCE_BYTES_MAX;
 pub use settlements::BODY_BYTES_MAX;
@@ -113,16 +114,38 @@ impl Api {
         }
     }
 
-    /// The routes.
+    /// The routes, all of them.
     pub fn router(self) -> Router {
-        let mut router = Router::new()
-            .route("/", get(document::reference))
-            .route("/openapi.json", get(document::openapi));
-        for operation in operations() {
+        self.routes::<Both>()
+    }
+
+    /// The routes of what only reads, the API document and its page among them. What changes
+    /// something is answered with 405.
+    pub fn reading_router(self) -> Router {
+        self.routes::<Reads>()
+    }
+
+    /// The routes of what changes something. What only reads is answered with 405.
+    pub fn changing_router(self) -> Router {
+        self.routes::<Changes>()
+    }
+
+    fn routes<S: Side>(self) -> Router {
+        let mut router = Router::new();
+        router = if S::READS {
+            router
+                .route("/", get(document::reference))
+                .route("/openapi.json", get(document::openapi))
+        } else {
+            router
+                .route("/", elsewhere(&Method::GET))
+                .route("/openapi.json", elsewhere(&Method::GET))
+        };
+        for operation in of_side::<S>() {
             let guard = (self.clone(), operation.permission);
             let is_post = operation.method == Method::POST;
             let (path, mut route) = operation.into_route();
-            if is_post {
+            if S::CHANGES && is_post {
                 route = route.route_layer(from_fn_with_state(guard, idempotency::once));
             }
             router = router.route(path, route);

@@ -11,17 +11,21 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use proptest::prelude::*;
 use serde_json::Value;
 use tower::ServiceExt;
-use weir_api::{Api, BODY_BYTES_MAX, CORRELATION_HEADER};
+use weir_api::{Api, BODY_BYTES_MAX, CORRELATION_HEADER, operations};
 use weir_runtime::{AwsClients, AwsOptions, Clock, Metrics, Random};
 use weir_store::{Names, Store};
 
 /// The API with tables that nothing listens for.
 async fn router() -> Router {
+    api().await.router()
+}
+
+async fn api() -> Api {
     let nowhere = Some("http://127.0.0.1:1".to_owned());
     let options = AwsOptions {
         endpoint_dynamodb: nowhere.clone(),
@@ -42,7 +46,7 @@ async fn router() -> Router {
     let clients = AwsClients::new(&options).await;
     let store = Store::new(clients, names, clock.clone(), random.clone());
     let metrics = Metrics::discarded(clock.clone());
-    Api::new(store, clock, random, metrics).router()
+    Api::new(store, clock, random, metrics)
 }
 
 /// An answer, checked for what every answer has: JSON, and a correlation id; an error is an array.
@@ -140,5 +144,57 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (status, ..) = runtime.block_on(async { ask(router().await, request).await });
         prop_assert!(status.is_client_error(), "{}", status);
+    }
+}
+
+#[tokio::test]
+async fn a_function_answers_its_half_of_the_operations_and_no_other() {
+    let (reading, changing) = (api().await.reading_router(), api().await.changing_router());
+    for operation in operations() {
+        let (own, other) = if operation.is_read() {
+            (&reading, &changing)
+        } else {
+            (&changing, &reading)
+        };
+        let id = "8a0b7c6d-0000-4000-8000-000000000001";
+        let part = |part: &str| if part.starts_with('{') { id } else { part }.to_owned();
+        let path = operation
+            .path
+            .split('/')
+            .map(part)
+            .collect::<Vec<_>>()
+            .join("/");
+        let request = || {
+            let request = Request::builder().method(&operation.method).uri(&path);
+            request.body(Body::empty()).unwrap()
+        };
+        let (status, _, body) = ask(own.clone(), request()).await;
+        assert_eq!(
+            status,
+            StatusCode::UNAUTHORIZED,
+            "{}: {body}",
+            operation.name
+        );
+        let (status, _, body) = ask(other.clone(), request()).await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{}", operation.name);
+        assert_eq!(body[0]["code"], "method_not_allowed");
+    }
+    // What neither answers is refused by both in the same way.
+    for router in [&reading, &changing] {
+        for (method, path, expected) in [
+            ("PATCH", "/v1/files", StatusCode::METHOD_NOT_ALLOWED),
+            ("POST", "/", StatusCode::METHOD_NOT_ALLOWED),
+            ("POST", "/openapi.json", StatusCode::METHOD_NOT_ALLOWED),
+            ("POST", "/v1/nowhere", StatusCode::NOT_FOUND),
+        ] {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            let (status, headers, _) = ask(router.clone(), request).await;
+            assert_eq!(status, expected, "{method} {path}");
+            assert_eq!(
+                headers.contains_key(ALLOW),
+                status == StatusCode::METHOD_NOT_ALLOWED
+            );
+        }
     }
 }

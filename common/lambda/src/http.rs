@@ -8,16 +8,16 @@
 //!
 //! Refused are events of any other form, and a body that is said to be base64 and is not.
 
+use std::fmt::Display;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
-use http_body_util::Full;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Context, IntoResponse, LambdaEvent, Service};
-use serde_json::Value;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::{BodyExt, Full};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 /// Why an event has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum HttpEventError {
     /// The body is said to be base64.
     #[error("the body of the request is not base64, though the event says so")]
     Body,
-    /// The response has a header that is not UTF-8.
+    /// The response has a header that is not UTF-8, or no end.
     #[error("the answer cannot be written as JSON: {0}")]
     Answer(String),
 }
@@ -40,6 +40,35 @@ pub struct Sender {
     pub is_authorised_by_iam: bool,
 }
 
+/// What an event says that a request is made of.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: String,
+    raw_query_string: Option<String>,
+    headers: Option<Map<String, Value>>,
+    cookies: Option<Vec<String>>,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+    request_context: RequestContext,
+}
+
+#[derive(Deserialize)]
+struct RequestContext {
+    http: HttpContext,
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+struct HttpContext {
+    method: String,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    iam: Option<Map<String, Value>>,
+}
+
 /// Gives the request of an event to `answer`, and its response as API Gateway takes it.
 ///
 /// # Errors
@@ -49,56 +78,50 @@ pub async fn answer_http<F, B>(
     answer: impl FnOnce(Request<Full<Bytes>>, Sender) -> F,
 ) -> Result<Value, HttpEventError>
 where
-    F: Future<Output = Response<B>> + Send,
-    Response<B>: IntoResponse,
+    F: Future<Output = Response<B>>,
+    B: BodyExt,
+    B::Error: Display,
 {
-    let mut event = decode(event)?;
-    let taken = Taken::from(&mut event)?;
+    let event = decode(event)?;
     let sender = Sender {
         is_authorised_by_iam: (event.request_context.authorizer.as_ref())
             .is_some_and(|authorizer| authorizer.iam.is_some()),
     };
-    // A service may be called again and again; this one is called once.
-    let mut once = Some((answer, taken));
-    let service = lambda_http::service_fn(move |request: lambda_http::Request| {
-        let answering = once
-            .take()
-            .map(|(answer, taken)| answer(taken.into_request(request), sender));
-        async move {
-            match answering {
-                Some(answering) => Ok(joined(answering.await)),
-                None => Err(HttpEventError::Answer("it was asked for twice".to_owned())),
-            }
-        }
-    });
-    let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(event), Context::default());
-    // The adapter itself cannot be kept over a wait.
-    let answering = Adapter::from(service).call(event);
-    let response = answering.await?;
-    serde_json::to_value(response).map_err(|error| HttpEventError::Answer(error.to_string()))
+    answered(answer(request(event)?, sender).await).await
 }
 
-fn decode(mut event: Value) -> Result<ApiGatewayV2httpRequest, HttpEventError> {
+fn decode(event: Value) -> Result<Event, HttpEventError> {
     let not_http = |reason: &str| HttpEventError::NotHttp(reason.to_owned());
     if event.get("version").and_then(Value::as_str) != Some("2.0") {
         return Err(not_http("`version` is not 2.0"));
     }
-    if event.get("rawPath").and_then(Value::as_str).is_none() {
-        return Err(not_http("there is no `rawPath`"));
+    serde_json::from_value(event).map_err(|error| not_http(&error.to_string()))
+}
+
+fn request(event: Event) -> Result<Request<Full<Bytes>>, HttpEventError> {
+    let method = event.request_context.http.method;
+    let method = Method::try_from(method.as_str())
+        .map_err(|_| HttpEventError::NotHttp("its `method` is none".to_owned()))?;
+    let mut headers: HeaderMap = event.headers.iter().flatten().filter_map(header).collect();
+    // Cookies are nowhere but in a place of their own.
+    let cookies = event.cookies.map(|cookies| cookies.join("; "));
+    if let Some(Ok(cookies)) = cookies.map(HeaderValue::try_from) {
+        headers.insert(header::COOKIE, cookies);
     }
-    if event.pointer("/requestContext/http").is_none() {
-        return Err(not_http("there is no `requestContext.http`"));
-    }
-    // The type takes visible ASCII only: one odd header would cost the request its answer.
-    let headers = event.get_mut("headers").map(Value::take);
-    let mut event: ApiGatewayV2httpRequest =
-        serde_json::from_value(event).map_err(|error| not_http(&error.to_string()))?;
-    event.headers = match headers {
-        None | Some(Value::Null) => HeaderMap::new(),
-        Some(Value::Object(headers)) => headers.iter().filter_map(header).collect(),
-        Some(_) => return Err(not_http("`headers` is no object")),
+    let body = event.body.unwrap_or_default();
+    let body = if event.is_base64_encoded.unwrap_or_default() {
+        STANDARD.decode(body).map_err(|_| HttpEventError::Body)?
+    } else {
+        body.into_bytes()
     };
-    Ok(event)
+    let mut request = Request::new(Full::new(body.into()));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri(
+        &event.raw_path,
+        event.raw_query_string.as_deref().unwrap_or_default(),
+    );
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
 /// A header of an event; `None` for one that HTTP could not have brought.
@@ -106,43 +129,6 @@ fn header((name, value): (&String, &Value)) -> Option<(HeaderName, HeaderValue)>
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
     let value = HeaderValue::from_bytes(value.as_str()?.as_bytes()).ok()?;
     Some((name, value))
-}
-
-/// What the adapter would write anew, or panic over, and so never sees.
-struct Taken {
-    uri: Uri,
-    host: Option<HeaderValue>,
-    body: Bytes,
-}
-
-impl Taken {
-    fn from(event: &mut ApiGatewayV2httpRequest) -> Result<Self, HttpEventError> {
-        let path = event.raw_path.replace("/".to_owned()).unwrap_or_default();
-        let query = event.raw_query_string.take().unwrap_or_default();
-        event.request_context.domain_name = None;
-        // A stage other than the default one is part of the path already.
-        event.request_context.stage = None;
-        let body = event.body.take().unwrap_or_default();
-        let body = if std::mem::take(&mut event.is_base64_encoded) {
-            STANDARD.decode(body).map_err(|_| HttpEventError::Body)?
-        } else {
-            body.into_bytes()
-        };
-        Ok(Self {
-            uri: uri(&path, &query),
-            host: event.headers.remove(header::HOST),
-            body: body.into(),
-        })
-    }
-
-    fn into_request(self, request: lambda_http::Request) -> Request<Full<Bytes>> {
-        let (mut parts, _) = request.into_parts();
-        parts.uri = self.uri;
-        if let Some(host) = self.host {
-            parts.headers.insert(header::HOST, host);
-        }
-        Request::from_parts(parts, Full::new(self.body))
-    }
 }
 
 /// The target of a request. Text that a URI can hold is taken as it is.
@@ -185,29 +171,41 @@ fn escaped(text: &str, also: &str) -> String {
     escaped
 }
 
-/// The response with one value a header, as payload 2.0 has it: several are one list. `Set-Cookie`,
-/// which cannot be one, has a place of its own there.
-fn joined<B>(mut response: Response<B>) -> Response<B> {
-    let mut headers = HeaderMap::with_capacity(response.headers().keys_len());
-    for name in response.headers().keys() {
-        let mut values = response.headers().get_all(name).iter();
-        let (Some(first), rest) = (values.next(), values) else {
-            continue;
-        };
+/// The response as payload 2.0 has it: a header that was given several times is one list, but for
+/// `Set-Cookie`, which has a place of its own; a body that is no text is in base64.
+async fn answered<B>(response: Response<B>) -> Result<Value, HttpEventError>
+where
+    B: BodyExt,
+    B::Error: Display,
+{
+    let (parts, body) = response.into_parts();
+    let (mut headers, mut cookies) = (Map::new(), Vec::new());
+    for (name, value) in &parts.headers {
+        let value = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| HttpEventError::Answer(format!("{name} is not UTF-8")))?;
         if name == header::SET_COOKIE {
-            headers.insert(name, first.clone());
-            rest.for_each(|value| _ = headers.append(name, value.clone()));
+            cookies.push(value.to_owned());
             continue;
         }
-        let mut list = first.as_bytes().to_vec();
-        for value in rest {
-            list.extend_from_slice(b", ");
-            list.extend_from_slice(value.as_bytes());
+        match headers.get_mut(name.as_str()) {
+            Some(Value::String(list)) => {
+                list.push_str(", ");
+                list.push_str(value);
+            }
+            _ => _ = headers.insert(name.as_str().to_owned(), value.into()),
         }
-        // Values that are allowed stay allowed side by side.
-        let list = HeaderValue::from_bytes(&list).unwrap_or_else(|_| first.clone());
-        headers.insert(name, list);
     }
-    *response.headers_mut() = headers;
-    response
+    let body = body.collect().await;
+    let body = body.map_err(|error| HttpEventError::Answer(error.to_string()))?;
+    let (body, is_base64_encoded) = match String::from_utf8(body.to_bytes().into()) {
+        Ok(text) => (text, false),
+        Err(bytes) => (STANDARD.encode(bytes.as_bytes()), true),
+    };
+    Ok(json!({
+        "statusCode": parts.status.as_u16(),
+        "headers": headers,
+        "cookies": cookies,
+        "body": body,
+        "isBase64Encoded": is_base64_encoded,
+    }))
 }

@@ -4,8 +4,9 @@
 //! every call has a time-out; the three clients share one pool of connections, one TLS set-up and one
 //! set of credentials; proxies from the environment are not used, as the local system's endpoints are
 //! on loopback. Only what [`AwsOptions`] says counts: profiles and the SDK's own variables change
-//! nothing, except for the credentials, which come from where the SDK looks for them unless they are
-//! given.
+//! nothing. Where no credentials are given, only [`AwsClients::with_found_credentials`] has the SDK look
+//! for them: a function is given its own by Lambda, and what looks for others would be a part of it that
+//! nothing uses.
 //!
 //! A transient failure is tried again by the SDK, three attempts in all with jitter. That is safe here
 //! and would not be for charges, which go through [`Http`](crate::Http).
@@ -71,7 +72,7 @@ pub struct AwsOptions {
     pub timeouts_sqs: ServiceTimeouts,
     /// What sends the requests, in place of the client that opens connections.
     pub http_client: Option<SharedHttpClient>,
-    /// The credentials, in place of those that the SDK finds in its environment.
+    /// The credentials. Without them calls fail, unless the SDK is to look for them.
     pub credentials: Option<Credentials>,
 }
 
@@ -94,8 +95,8 @@ impl AwsOptions {
     }
 
     /// Reads `AWS_REGION` (required), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-    /// `AWS_SESSION_TOKEN` (without the first two, the SDK looks for credentials itself; one of them
-    /// alone is a problem),
+    /// `AWS_SESSION_TOKEN` (without the first two there are no credentials; one of them alone is a
+    /// problem),
     /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_S3`,
     /// `AWS_ENDPOINT_URL_SQS` and, in whole seconds, `WEIR_AWS_CONNECT_TIMEOUT`,
     /// `WEIR_DYNAMODB_TIMEOUT`, `WEIR_S3_TIMEOUT`, `WEIR_SQS_TIMEOUT`, the last three being an attempt's.
@@ -159,25 +160,36 @@ pub struct AwsClients {
 
 impl AwsClients {
     /// Builds the clients. Nothing is sent yet; missing credentials show with the first call.
+    #[expect(
+        clippy::unused_async,
+        reason = "whoever builds clients does so in the same way, wherever their credentials come from"
+    )]
     pub async fn new(options: &AwsOptions) -> Self {
+        let credentials = options.credentials.clone();
+        Self::build(options, credentials.map(SharedCredentialsProvider::new))
+    }
+
+    /// Builds the clients. Where no credentials are given, the SDK looks for them in its variables,
+    /// its profiles and the machine's or the container's role, each time it needs them.
+    pub async fn with_found_credentials(options: &AwsOptions) -> Self {
+        if options.credentials.is_some() {
+            return Self::new(options).await;
+        }
+        let chain = DefaultCredentialsChain::builder().region(Region::new(options.region.clone()));
+        let found = SharedCredentialsProvider::new(chain.build().await);
+        Self::build(options, Some(found))
+    }
+
+    fn build(options: &AwsOptions, credentials: Option<SharedCredentialsProvider>) -> Self {
         let region = Region::new(options.region.clone());
-        let credentials = match &options.credentials {
-            Some(credentials) => SharedCredentialsProvider::new(credentials.clone()),
-            None => SharedCredentialsProvider::new(
-                DefaultCredentialsChain::builder()
-                    .region(region.clone())
-                    .build()
-                    .await,
-            ),
-        };
         let http_client = options.http_client.clone().unwrap_or_else(network);
-        let shared = SdkConfig::builder()
+        let mut shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region)
-            .credentials_provider(credentials)
             .http_client(http_client)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .build();
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
+        shared.set_credentials_provider(credentials);
+        let shared = shared.build();
         let config = |endpoint: &Option<String>, timeouts| {
             let timeouts = timeout_config(options.connect_timeout, timeouts);
             let builder = shared.to_builder().timeout_config(timeouts);

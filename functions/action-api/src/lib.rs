@@ -41,7 +41,7 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
     let store = Store::new(clients, settings.names, clock.clone(), random.clone());
     let api = Api::new(store, clock, random, parts.metrics).with_auth(settings.auth);
     Ok(State {
-        router: api.router(),
+        router: api.changing_router(),
     })
 }
 

@@ -46,7 +46,7 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
         .with_auth(settings.auth)
         .with_limits(settings.limits);
     Ok(State {
-        router: api.router(),
+        router: api.reading_router(),
     })
 }
 

@@ -4,8 +4,9 @@ mod batches;
 mod references;
 mod reports;
 mod settlements;
+mod side;
 
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post, put};
 use http::Method;
 use weir_domain::Permission;
 use weir_query::{Listed, Resource};
@@ -14,7 +15,9 @@ use weir_settlement::schema::BodySchema;
 
 use crate::auth::permission::Permitted;
 use crate::references::{self as changes, Changeable};
-use crate::{Api, resources};
+use crate::{Api, ApiError, resources};
+use side::Told;
+pub(crate) use side::{Both, Changes, Reads, Side};
 
 /// Something that can be asked of the API.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ impl Operation {
 }
 
 /// A list of a resource.
-fn list<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+fn list<S: Side, L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
     Operation {
         name,
         method: Method::GET,
@@ -118,12 +121,12 @@ fn list<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Oper
         permission: P::PERMISSION,
         takes: Takes::Query(L::RESOURCE),
         answers: Answers::List(L::RESOURCE),
-        route: get(resources::list::<L, P>),
+        route: read::<S>(|| get(resources::list::<L, P>)),
     }
 }
 
 /// One resource by the last id of the path.
-fn one<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+fn one<S: Side, L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
     Operation {
         name,
         method: Method::GET,
@@ -131,7 +134,7 @@ fn one<L: Listed, P: Permitted>(name: &'static str, path: &'static str) -> Opera
         permission: P::PERMISSION,
         takes: Takes::Fields(L::RESOURCE),
         answers: Answers::One(L::RESOURCE),
-        route: get(resources::one::<L, P>),
+        route: read::<S>(|| get(resources::one::<L, P>)),
     }
 }
 
@@ -141,7 +144,10 @@ fn body<C: Changeable>() -> Takes {
 }
 
 /// Creates one of a kind.
-fn create<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+fn create<S: Side, C: Changeable, P: Permitted>(
+    name: &'static str,
+    path: &'static str,
+) -> Operation {
     Operation {
         name,
         method: Method::POST,
@@ -149,21 +155,27 @@ fn create<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -
         permission: P::PERMISSION,
         takes: body::<C>(),
         answers: Answers::One(C::RESOURCE),
-        route: post(changes::create::<C, P>),
+        route: change::<S>(&Method::POST, || post(changes::create::<C, P>)),
     }
 }
 
 /// Replaces one of a kind.
-fn replace<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+fn replace<S: Side, C: Changeable, P: Permitted>(
+    name: &'static str,
+    path: &'static str,
+) -> Operation {
     Operation {
         method: Method::PUT,
-        route: put(changes::replace::<C, P>),
-        ..create::<C, P>(name, path)
+        route: change::<S>(&Method::PUT, || put(changes::replace::<C, P>)),
+        ..create::<S, C, P>(name, path)
     }
 }
 
 /// Deletes one of a kind.
-fn remove<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -> Operation {
+fn remove<S: Side, C: Changeable, P: Permitted>(
+    name: &'static str,
+    path: &'static str,
+) -> Operation {
     Operation {
         name,
         method: Method::DELETE,
@@ -171,15 +183,50 @@ fn remove<C: Changeable, P: Permitted>(name: &'static str, path: &'static str) -
         permission: P::PERMISSION,
         takes: Takes::Nothing,
         answers: Answers::Nothing(C::RESOURCE),
-        route: delete(changes::delete::<C, P>),
+        route: change::<S>(&Method::DELETE, || delete(changes::delete::<C, P>)),
     }
+}
+
+/// The route of something that only reads.
+fn read<S: Side>(route: impl FnOnce() -> MethodRouter<Api>) -> MethodRouter<Api> {
+    if S::READS {
+        route()
+    } else {
+        elsewhere(&Method::GET)
+    }
+}
+
+/// The route of something that changes something.
+fn change<S: Side>(
+    method: &Method,
+    route: impl FnOnce() -> MethodRouter<Api>,
+) -> MethodRouter<Api> {
+    if S::CHANGES {
+        route()
+    } else {
+        elsewhere(method)
+    }
+}
+
+/// The place of a route that another function answers: its path is known here, and so a method that
+/// nobody answers there is told from a path that is not there.
+pub(crate) fn elsewhere(method: &Method) -> MethodRouter<Api> {
+    MethodFilter::try_from(method.clone()).map_or_else(
+        |_| MethodRouter::new(),
+        |method| on(method, || async { ApiError::method_not_allowed() }),
+    )
 }
 
 /// Every operation.
 pub fn operations() -> Vec<Operation> {
-    let mut operations = settlements::operations();
-    operations.extend(batches::operations());
-    operations.extend(references::operations());
-    operations.extend(reports::operations());
+    of_side::<Told>()
+}
+
+/// Every operation, with the routes of a side.
+pub(crate) fn of_side<S: Side>() -> Vec<Operation> {
+    let mut operations = settlements::operations::<S>();
+    operations.extend(batches::operations::<S>());
+    operations.extend(references::operations::<S>());
+    operations.extend(reports::operations::<S>());
     operations
 }

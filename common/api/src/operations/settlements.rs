@@ -4,7 +4,7 @@ use axum::routing::{get, post, put};
 use http::Method;
 use weir_query::{Files, Listed};
 
-use super::{Answers, Operation, Takes, list, one};
+use super::{Answers, Operation, Side, Takes, change, list, one, read};
 use weir_settlement::upload::{FILE_BODY, PARTS_BODY, PLACE_BODY};
 
 use crate::auth::permission::{FilesRead, FilesWrite, Permitted, SettlementsWrite};
@@ -12,7 +12,7 @@ use crate::problems::PROBLEM;
 use crate::{files, problems, settlements, uploads};
 
 /// Every operation on settlements and files.
-pub(super) fn operations() -> Vec<Operation> {
+pub(super) fn operations<S: Side>() -> Vec<Operation> {
     vec![
         Operation {
             name: "Upload a settlement file",
@@ -21,7 +21,7 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: SettlementsWrite::PERMISSION,
             takes: Takes::SettlementFile,
             answers: Answers::One(Files::RESOURCE),
-            route: post(settlements::create),
+            route: change::<S>(&Method::POST, || post(settlements::create)),
         },
         Operation {
             name: "Reserve a place for a settlement file",
@@ -30,7 +30,7 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: SettlementsWrite::PERMISSION,
             takes: Takes::Body(&PLACE_BODY),
             answers: Answers::Place(Files::RESOURCE),
-            route: post(uploads::reserve),
+            route: change::<S>(&Method::POST, || post(uploads::reserve)),
         },
         Operation {
             name: "Ask where parts of a settlement file go",
@@ -39,7 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: SettlementsWrite::PERMISSION,
             takes: Takes::Body(&PARTS_BODY),
             answers: Answers::Parts(Files::RESOURCE),
-            route: post(uploads::parts),
+            route: change::<S>(&Method::POST, || post(uploads::parts)),
         },
         Operation {
             name: "Complete the upload of a settlement file",
@@ -48,10 +48,10 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: SettlementsWrite::PERMISSION,
             takes: Takes::Nothing,
             answers: Answers::One(Files::RESOURCE),
-            route: post(uploads::complete),
+            route: change::<S>(&Method::POST, || post(uploads::complete)),
         },
-        list::<Files, FilesRead>("Get file collection", "/v1/files"),
-        one::<Files, FilesRead>("Get file", "/v1/files/{file_id}"),
+        list::<S, Files, FilesRead>("Get file collection", "/v1/files"),
+        one::<S, Files, FilesRead>("Get file", "/v1/files/{file_id}"),
         Operation {
             name: "Create file",
             method: Method::POST,
@@ -59,7 +59,7 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: FilesWrite::PERMISSION,
             takes: Takes::Body(&FILE_BODY),
             answers: Answers::One(Files::RESOURCE),
-            route: post(files::create),
+            route: change::<S>(&Method::POST, || post(files::create)),
         },
         Operation {
             name: "Update file",
@@ -68,7 +68,7 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: FilesWrite::PERMISSION,
             takes: Takes::Body(&FILE_BODY),
             answers: Answers::One(Files::RESOURCE),
-            route: put(files::rename),
+            route: change::<S>(&Method::PUT, || put(files::rename)),
         },
         Operation {
             name: "Get file problem collection",
@@ -77,7 +77,7 @@ pub(super) fn operations() -> Vec<Operation> {
             permission: FilesRead::PERMISSION,
             takes: Takes::Problems,
             answers: Answers::Problems(&PROBLEM),
-            route: get(problems::list),
+            route: read::<S>(|| get(problems::list)),
         },
     ]
 }

@@ -20,9 +20,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use tracing::{Span, Subscriber};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::clock::Clock;
 use crate::config::Reader;
@@ -111,7 +112,7 @@ impl TelemetryOptions {
         let Some(filter) = reader.optional_text("WEIR_LOG") else {
             return Self::default();
         };
-        if EnvFilter::builder().parse(&filter).is_err() {
+        if filter.parse::<Targets>().is_err() {
             reader.problem("WEIR_LOG", "a level, or levels by module, such as `info`");
         }
         Self { filter }
@@ -146,7 +147,9 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse_lossy(&options.filter);
+    // Levels by module need no regular expressions, which the usual filter brings.
+    let filter: Targets =
+        (options.filter.parse()).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     Registry::default()
         .with(filter)
         .with(lines::JsonLines::new(clock, writer))
