@@ -82,3 +82,10 @@ environment() {
 
 # The functions: a folder each.
 functions() { find functions -mindepth 2 -maxdepth 2 -name Cargo.toml | cut -d/ -f2 | LC_ALL=C sort; }
+
+# How large the package of a function may be; bench/src/zips.rs aims at the same.
+package_bytes_max() {
+    case $1 in
+        *) say 4000000 ;;
+    esac
+}
