@@ -66,11 +66,13 @@ async fn pass(caller: TcpStream, service: TcpStream, kept: Arc<Mutex<Vec<u8>>>) 
                 return;
             }
         }
-        // The service may not be told: it is then asked for nothing more.
-        let _ = to_service.shutdown().await;
     };
     let back = tokio::io::copy(&mut from_service, &mut to_caller);
-    let _ = tokio::join!(there, back);
+    // Whoever hangs up first hangs up for both, or the other would wait for an answer.
+    tokio::select! {
+        () = there => {}
+        _ = back => {}
+    }
 }
 
 /// The requests in what was sent over one connection.
