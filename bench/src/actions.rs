@@ -95,6 +95,7 @@ impl Acted {
                 store,
                 clock,
                 random,
+                metrics: parts.metrics.clone(),
             },
             asked: Asked {
                 actor: "bench".to_owned(),

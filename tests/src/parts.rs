@@ -196,6 +196,26 @@ impl Parts {
         s3_event(&self.created.recv().await.unwrap())
     }
 
+    /// Damages the item of a detail of a batch with one shard, or the payload of a version: the attribute
+    /// is of another type than any that is ever written.
+    pub async fn damage(&self, batch: BatchId, line: u32, payload: Option<u32>) {
+        let (kind, number) = payload.map_or((0, 0), |version| (1, version));
+        let record = kind * 1_000_000_000_000 + u64::from(line) * 100_000 + u64::from(number);
+        let attribute = if payload.is_some() { "blob" } else { "status" };
+        self.tables
+            .update_item()
+            .table_name(format!("{}details", self.names.table_prefix))
+            .key("shard", AttributeValue::S(format!("{batch}.0")))
+            .key("record", AttributeValue::N(record.to_string()))
+            .update_expression("SET #damaged = :damage")
+            .condition_expression("attribute_exists(#damaged)")
+            .expression_attribute_names("#damaged", attribute)
+            .expression_attribute_values(":damage", AttributeValue::Bool(true))
+            .send()
+            .await
+            .unwrap();
+    }
+
     /// Makes a batch what it was before it was ended: open, whatever its counters.
     pub async fn reopen(&self, batch: BatchId) {
         let table = format!("{}batches", self.names.table_prefix);

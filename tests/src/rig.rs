@@ -96,6 +96,7 @@ impl Rig {
             store: store.clone(),
             clock: clock.clone(),
             random: parts.random.clone(),
+            metrics: Metrics::discarded(clock.clone()),
         };
         let process = weir_detail_processor::State {
             processor: processor(&parts, store, &settings),

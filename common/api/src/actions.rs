@@ -126,6 +126,7 @@ impl Api {
             store: self.store.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
+            metrics: self.uploader.metrics.clone(),
         }
     }
 

@@ -100,6 +100,8 @@ metrics! {
     MessagesFailed = "messages_failed", Count;
     /// Messages that were set aside by their queues and kept.
     DeadLetters = "dead_letters", Count;
+    /// Details that an action on their batch left out because what is kept of them cannot be read.
+    DetailsUnreadable = "details_unreadable", Count;
     /// Records of a queue that were handed back to it.
     RecordsFailed = "records_failed", Count;
     /// Details, files and batches that nothing was working on and that were put on a queue again.

@@ -46,7 +46,7 @@ pub use batches::{Batch, BatchTask, ChangedBy, CounterChange};
 pub use capacity::{Capacity, Units};
 pub use details::{
     Call, Detail, DetailChange, DetailPlace, Event, Lease, LeaseOutcome, LeaseState, Outcome,
-    Payload, SHARD_BLOCK_LINES, shard_count_for,
+    Payload, ReadDetails, SHARD_BLOCK_LINES, shard_count_for,
 };
 pub use error::StoreError;
 pub use file_names::NamedFile;

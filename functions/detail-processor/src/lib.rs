@@ -101,6 +101,7 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
         store: processor.store.clone(),
         clock: processor.clock.clone(),
         random: processor.random.clone(),
+        metrics: processor.metrics.clone(),
     };
     Ok(State {
         processor,

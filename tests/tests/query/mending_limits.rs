@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_domain::{DetailId, LineNumber};
-use weir_runtime::Random;
+use weir_runtime::{Metrics, Random};
 use weir_settlement::actions::{Actions, Asked};
 use weir_settlement::mend::{
     MendError, SheetLimits, TableError, TableLimits, WriteError, errors_csv, mended,
@@ -215,6 +215,7 @@ async fn whatever_the_tables_lose_each_row_is_drafted_once_and_counted_once() {
         );
         let actions = Actions {
             store: rig.parts.store_through(faults.shared()).await,
+            metrics: Metrics::discarded(clock.clone()),
             clock,
             random: Random::seeded(seed),
         };

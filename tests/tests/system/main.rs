@@ -11,6 +11,7 @@
 
 mod actions;
 mod actions_checks;
+mod actions_damaged;
 mod actions_hand;
 mod actions_model;
 mod actions_retake;

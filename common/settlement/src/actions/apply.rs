@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use weir_domain::{BatchAction, DetailEvent, DetailStatus, LineNumber};
 use weir_store::{
-    Batch, ChangedBy, Detail, DetailChange, DetailsMessage, Event, Payload, StoreError,
+    Batch, ChangedBy, Detail, DetailChange, DetailsMessage, Event, Payload, ReadDetails, StoreError,
 };
 
 use super::step::{Reach, Refusal, Step, step};
@@ -56,8 +56,9 @@ impl Actions {
         let mut tries = 0;
         loop {
             let now = self.clock.now();
-            let details = self.store.details(&change.batch.place(), lines).await?;
-            let (mut applied, changes) = self.steps(change, details, &unsure, now).await?;
+            let place = change.batch.place();
+            let read = self.store.readable_details(&place, lines).await?;
+            let (mut applied, changes) = self.steps(change, read, &unsure, now).await?;
             let stop = change.reach != Reach::Whole && !applied.refused.is_empty();
             if changes.is_empty() || stop {
                 return Ok(applied);
@@ -92,13 +93,17 @@ impl Actions {
     async fn steps(
         &self,
         change: &Change<'_>,
-        details: Vec<Detail>,
+        read: ReadDetails,
         unsure: &[Detail],
         now: DateTime<Utc>,
     ) -> Result<(Applied, Vec<DetailChange>), StoreError> {
-        let mut applied = Applied::default();
+        let unreadable = read.unreadable.into_iter();
+        let mut applied = Applied {
+            refused: unreadable.map(|line| (line, Refusal::Unreadable)).collect(),
+            ..Applied::default()
+        };
         let mut changes = Vec::new();
-        for before in details {
+        for before in read.details {
             if unsure.iter().any(|after| is_written(after, &before))
                 || was_done(change.action, &before, change.asked)
             {

@@ -16,7 +16,7 @@ pub(super) async fn take_records(
     let version =
         |change: &DetailChange| (change.before.line(), change.event.detail.request_version);
     let wanted: Vec<_> = changes.iter().map(version).collect();
-    let payloads = store.payload_versions(&batch.place(), &wanted).await?;
+    let payloads = store.readable_payloads(&batch.place(), &wanted).await?;
     let mut unreadable = Vec::new();
     changes.retain_mut(|change| {
         let payload = payloads.get(&version(change));

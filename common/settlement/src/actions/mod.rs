@@ -9,6 +9,8 @@
 //! - What is done to a whole batch is a task that is noted on the batch. While a cancel is noted, the
 //!   processor begins no call of that batch, however many details are still to be turned; it looks no
 //!   longer than a second before each call. While any task is noted, nothing else is done by hand.
+//! - What cannot be read is left out by a task, which ends all the same: it is counted, told with its id,
+//!   and nothing is sent because of it.
 //! - A task goes on after its request is over: a message on the details queue carries it on, and the
 //!   sweeper does where the message is lost.
 
@@ -24,7 +26,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 use uuid::Uuid;
 use weir_domain::{AskedAction, BatchAction, BatchId, BatchStatus, LineNumber};
-use weir_runtime::{Clock, Random};
+use weir_runtime::{Clock, Metrics, Random};
 use weir_store::{AskedRecord, Batch, Store, StoreError};
 
 pub(crate) use apply::{is_written, with_draft};
@@ -46,6 +48,8 @@ pub struct Actions {
     pub clock: Clock,
     /// Ids and pauses.
     pub random: Random,
+    /// Counts.
+    pub metrics: Metrics,
 }
 
 /// Who asks, and in which request.

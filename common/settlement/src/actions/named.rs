@@ -104,7 +104,12 @@ impl Actions {
         }
         lines.sort_unstable();
         let now = self.clock.now();
-        for detail in self.store.details(&batch.place(), &lines).await? {
+        let read = self.store.readable_details(&batch.place(), &lines).await?;
+        for line in read.unreadable {
+            let why = NamedRefusal::Step(Refusal::Unreadable);
+            refused.push((batch.id.detail(line).uuid(), why));
+        }
+        for detail in read.details {
             if was_done(action, &detail, asked) {
                 continue;
             }

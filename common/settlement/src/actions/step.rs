@@ -85,6 +85,9 @@ pub enum Refusal {
     /// A draft that cannot be read back.
     #[error("its draft cannot be read: cancel the draft, and write another")]
     DraftUnreadable,
+    /// Its item cannot be read.
+    #[error("what is kept of it cannot be read: nothing can be done to it")]
+    Unreadable,
     /// There is no number left for another event or payload.
     #[error("it has gone through more changes than can be recorded: send it in a new file")]
     TooManyChanges,

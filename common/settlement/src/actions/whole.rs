@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use weir_domain::{BatchAction, BatchId, BatchStatus, LineNumber};
-use weir_runtime::{CorrelationId, telemetry::span};
+use weir_runtime::{CorrelationId, Metric, telemetry::span};
 use weir_store::{
     AskedRecord, Batch, BatchTask, BatchTaskMessage, ChangedBy, Detail, DetailChange, StoreError,
     UploadContinuation,
@@ -14,7 +14,7 @@ use weir_store::{
 
 use super::apply::{Change, was_done};
 use super::named::is_sending;
-use super::step::{Reach, Step, step};
+use super::step::{Reach, Refusal, Step, step};
 use super::{ActionError, Actions, Asked};
 use crate::TimeLimit;
 
@@ -28,6 +28,17 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const TASK_TRIES_MAX: u32 = 20;
 /// For how long a run waits for them before it leaves them to another.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Most lines that a task notes as left out: what is beyond them is left out and not counted.
+const LEFT_OUT_MAX: usize = 1_000;
+
+/// What a run of a task has met that is not as it should be for it.
+struct Seen {
+    /// Details on which a call is under way, and until when.
+    awaited: Vec<(LineNumber, DateTime<Utc>)>,
+    /// Lines of which what is kept cannot be read.
+    left_out: BTreeSet<u32>,
+}
 
 /// How far a task has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,27 +197,30 @@ impl Actions {
         };
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let mut next = task.next_line.max(1);
-        let mut awaited: Vec<(LineNumber, DateTime<Utc>)> = Vec::new();
+        let mut seen = Seen {
+            awaited: Vec::new(),
+            left_out: task.left_out.clone(),
+        };
         while next <= last {
             let to = next.saturating_add(LINES_TOGETHER - 1).min(last);
-            let stopped_at = self.lines(&change, (next, to), limit, &mut awaited).await?;
+            let stopped_at = self.lines(&change, (next, to), limit, &mut seen).await?;
             if let Some(stopped_at) = stopped_at {
                 // What is awaited comes again with its lines.
-                let first = awaited.iter().map(|(line, _)| line.get()).min();
+                let first = seen.awaited.iter().map(|(line, _)| line.get()).min();
                 let from = first.map_or(stopped_at, |first| first.min(stopped_at));
-                return self.pause(batch, task, from, Duration::ZERO).await;
+                return self.pause(batch, task, &seen, from, Duration::ZERO).await;
             }
             next = to.saturating_add(1);
-            if awaited.is_empty() && next <= last {
-                self.advance(batch.id, task, next).await?;
+            if seen.awaited.is_empty() && next <= last {
+                self.advance(batch.id, task, &seen, next).await?;
             }
         }
-        if let Some((first, until)) = self.await_calls(&change, awaited, limit).await? {
+        if let Some((first, until)) = self.await_calls(&change, &mut seen, limit).await? {
             let wait = (until - self.clock.now()).to_std().unwrap_or_default();
             let wait = wait.max(Duration::from_secs(1));
-            return self.pause(batch, task, first.get(), wait).await;
+            return self.pause(batch, task, &seen, first.get(), wait).await;
         }
-        self.end(batch.id, task, &task.left_out).await?;
+        self.end(batch.id, task, &seen.left_out).await?;
         Ok(TaskProgress::Done)
     }
 
@@ -216,14 +230,18 @@ impl Actions {
         change: &Change<'_>,
         (from, to): (u32, u32),
         limit: &TimeLimit,
-        awaited: &mut Vec<(LineNumber, DateTime<Utc>)>,
+        seen: &mut Seen,
     ) -> Result<Option<u32>, ActionError> {
         let (Ok(first), Ok(last)) = (LineNumber::new(from), LineNumber::new(to)) else {
             return Ok(None);
         };
         let place = change.batch.place();
         let now = self.clock.now();
-        let details = self.store.details_in_lines(&place, first, last).await?;
+        let read = self
+            .store
+            .readable_details_in_lines(&place, first, last)
+            .await?;
+        self.leave_out(change, seen, read.unreadable);
         let is_meant = |detail: &&Detail| {
             !was_done(change.action, detail, change.asked)
                 && !matches!(
@@ -231,13 +249,19 @@ impl Actions {
                     Step::Refused(_)
                 )
         };
-        let lines: Vec<LineNumber> = details.iter().filter(is_meant).map(Detail::line).collect();
+        let lines: Vec<LineNumber> = read
+            .details
+            .iter()
+            .filter(is_meant)
+            .map(Detail::line)
+            .collect();
         for together in lines.chunks(DetailChange::TOGETHER_MAX) {
             if !limit.allows(TIME_KEPT) {
                 return Ok(together.first().map(|line| line.get()));
             }
             let applied = self.apply(change, together).await?;
-            awaited.extend(applied.on_their_way);
+            seen.awaited.extend(applied.on_their_way);
+            self.leave_out(change, seen, unreadable(&applied.refused));
             if is_sending(change.action) {
                 self.wake(change.batch, &applied.changed, &change.asked.correlation_id)
                     .await;
@@ -251,11 +275,12 @@ impl Actions {
     async fn await_calls(
         &self,
         change: &Change<'_>,
-        mut awaited: Vec<(LineNumber, DateTime<Utc>)>,
+        seen: &mut Seen,
         limit: &TimeLimit,
     ) -> Result<Option<(LineNumber, DateTime<Utc>)>, ActionError> {
         let begun = self.clock.monotonic();
-        while !awaited.is_empty() {
+        while !seen.awaited.is_empty() {
+            let awaited = &mut seen.awaited;
             let waited = self.clock.monotonic().saturating_sub(begun);
             if waited >= WAIT_MAX || !limit.allows(TIME_KEPT + LOOK_AGAIN) {
                 let first = awaited.iter().map(|(line, _)| *line).min();
@@ -266,22 +291,43 @@ impl Actions {
             let lines: Vec<LineNumber> = awaited.iter().map(|(line, _)| *line).collect();
             awaited.clear();
             for together in lines.chunks(DetailChange::TOGETHER_MAX) {
-                awaited.extend(self.apply(change, together).await?.on_their_way);
+                let applied = self.apply(change, together).await?;
+                seen.awaited.extend(applied.on_their_way);
+                self.leave_out(change, seen, unreadable(&applied.refused));
             }
         }
         Ok(None)
+    }
+
+    /// Notes lines of which what is kept cannot be read, and tells of those that are new.
+    fn leave_out(
+        &self,
+        change: &Change<'_>,
+        seen: &mut Seen,
+        lines: impl IntoIterator<Item = LineNumber>,
+    ) {
+        for line in lines {
+            let is_full = seen.left_out.len() >= LEFT_OUT_MAX;
+            if is_full || !seen.left_out.insert(line.get()) {
+                continue;
+            }
+            self.metrics.count(Metric::DetailsUnreadable, 1);
+            let detail_id = change.batch.id.detail(line);
+            tracing::error!(%detail_id, action = %change.action, "a detail that cannot be read was left out");
+        }
     }
 
     async fn advance(
         &self,
         batch: BatchId,
         task: &BatchTask,
+        seen: &Seen,
         next_line: u32,
     ) -> Result<(), ActionError> {
         let now = self.clock.now();
         if self
             .store
-            .advance_task(batch, task.id, next_line, None, &task.left_out, now)
+            .advance_task(batch, task.id, next_line, None, &seen.left_out, now)
             .await?
         {
             Ok(())
@@ -294,10 +340,11 @@ impl Actions {
         &self,
         batch: &Batch,
         task: &BatchTask,
+        seen: &Seen,
         next_line: u32,
         wait: Duration,
     ) -> Result<TaskProgress, ActionError> {
-        self.advance(batch.id, task, next_line).await?;
+        self.advance(batch.id, task, seen, next_line).await?;
         self.carry_on(batch, wait).await;
         Ok(TaskProgress::Continued)
     }
@@ -342,6 +389,14 @@ impl Actions {
         tracing::info!(batch_id = %id, action = %task.action, status = %batch.status, "a batch's task is done");
         Ok(())
     }
+}
+
+/// The lines that were refused because they cannot be read.
+fn unreadable(refused: &[(LineNumber, Refusal)]) -> Vec<LineNumber> {
+    let is_unreadable =
+        |why: &Refusal| matches!(why, Refusal::Unreadable | Refusal::DraftUnreadable);
+    let refused = refused.iter().filter(|(_, why)| is_unreadable(why));
+    refused.map(|(line, _)| *line).collect()
 }
 
 /// Whether a task makes room for another: a mistake must be possible to stop.

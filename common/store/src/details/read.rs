@@ -1,6 +1,6 @@
 //! Reading details: by line, by range, payloads and events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use futures::stream::{StreamExt, TryStreamExt};
@@ -20,6 +20,39 @@ const READS_AT_A_TIME: usize = 8;
 /// Up to how many blocks are read one by one, rather than each shard from end to end; more only where
 /// there are more shards.
 const BLOCKS_MAX: u32 = 16;
+
+/// Details, as far as they can be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadDetails {
+    /// Those that can, in the order of their lines.
+    pub details: Vec<Detail>,
+    /// The lines of those that are not as this code writes them, or not there at all.
+    pub unreadable: BTreeSet<LineNumber>,
+}
+
+impl ReadDetails {
+    fn of(
+        place: &DetailPlace,
+        wanted: impl IntoIterator<Item = LineNumber>,
+        items: &[Item],
+    ) -> Self {
+        let mut unreadable: BTreeSet<LineNumber> = wanted.into_iter().collect();
+        let mut details = Vec::with_capacity(items.len());
+        for item in items {
+            let detail = record_of(item)
+                .and_then(|(_, line, _)| Detail::from_item(place.batch.detail(line), item));
+            if let Ok(detail) = detail {
+                unreadable.remove(&detail.line());
+                details.push(detail);
+            }
+        }
+        details.sort_unstable_by_key(Detail::line);
+        Self {
+            details,
+            unreadable,
+        }
+    }
+}
 
 /// The lines `first..=last` of one shard.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +141,20 @@ impl Store {
         Ok(details)
     }
 
+    /// The same as far as they can be read.
+    pub async fn readable_details(
+        &self,
+        place: &DetailPlace,
+        lines: &[LineNumber],
+    ) -> Result<ReadDetails, StoreError> {
+        let keys = lines
+            .iter()
+            .map(|line| place.key(*line, KIND_DETAIL, 0))
+            .collect();
+        let items = self.details_by_key(keys).await?;
+        Ok(ReadDetails::of(place, lines.iter().copied(), &items))
+    }
+
     /// One detail.
     pub async fn detail(
         &self,
@@ -154,6 +201,26 @@ impl Store {
         Ok(payloads)
     }
 
+    /// The same; those that cannot be read are missing too.
+    pub async fn readable_payloads(
+        &self,
+        place: &DetailPlace,
+        wanted: &[(LineNumber, u32)],
+    ) -> Result<BTreeMap<(LineNumber, u32), Payload>, StoreError> {
+        let keys = wanted
+            .iter()
+            .map(|(line, version)| place.key(*line, KIND_PAYLOAD, *version))
+            .collect();
+        let items = self.details_by_key(keys).await?;
+        let payloads = items.iter().filter_map(|item| {
+            let (_, line, version) = record_of(item).ok()?;
+            let key = place.batch.detail(line).to_string();
+            let payload = Payload::from_item(&key, item).ok()?;
+            Some(((line, version), payload))
+        });
+        Ok(payloads.collect())
+    }
+
     /// Some events of details, by id and number; those that do not exist are missing.
     pub async fn events(
         &self,
@@ -190,6 +257,18 @@ impl Store {
         }
         details.sort_unstable_by_key(Detail::line);
         Ok(details)
+    }
+
+    /// The same as far as they can be read.
+    pub async fn readable_details_in_lines(
+        &self,
+        place: &DetailPlace,
+        from: LineNumber,
+        to: LineNumber,
+    ) -> Result<ReadDetails, StoreError> {
+        let items = self.records_in_lines(place, KIND_DETAIL, from, to).await?;
+        let lines = (from.get()..=to.get()).filter_map(|line| LineNumber::new(line).ok());
+        Ok(ReadDetails::of(place, lines, &items))
     }
 
     /// Every event of the details of a batch with lines `from..=to`, by line and number, read as
