@@ -13,21 +13,25 @@
 //! whoever follows one checks the detail. The fourth is the guard against settling a batch twice. It
 //! and the last are claimed by a condition.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, ConditionCheck, Put, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use aws_smithy_runtime_api::client::result::SdkError;
 use sha2::{Digest, Sha256};
-use weir_domain::{BatchId, BatchNumber, ChargeId, DetailId, SellerId, TransactionType};
+use weir_domain::{
+    BatchId, BatchNumber, BatchStatus, ChargeId, DetailId, SellerId, TransactionType,
+};
 
-use crate::error::sorted;
-use crate::item::{Item, Reader, Writer, text, uuid};
-use crate::tables::LOOKUPS;
-use crate::{CreatedId, Detail, PutBuffer, Store, StoreError};
+use crate::details::transaction_error;
+use crate::error::{sorted, unavailable};
+use crate::item::{Item, Reader, Writer, number as number_value, text, uuid};
+use crate::tables::{BATCHES, LOOKUPS};
+use crate::{Batch, CreatedId, Detail, PutBuffer, Store, StoreError};
 
 /// Order numbers longer than this are hashed: a partition key holds at most 2 048 bytes, and an
 /// order number may have 3 296.
@@ -226,8 +230,79 @@ impl Store {
     }
 
     /// Claims a batch number for a batch: `None` when it is this batch's now or was already,
-    /// otherwise the batch that has it.
+    /// otherwise the batch that has it. One that was given up, because taking it again failed late, has
+    /// none any more.
     pub async fn claim_batch_number(
+        &self,
+        seller: SellerId,
+        number: &BatchNumber,
+        batch: BatchId,
+    ) -> Result<Option<BatchId>, StoreError> {
+        let Some(holder) = self.try_claim(seller, number, batch).await? else {
+            return Ok(None);
+        };
+        let found = self.batch(holder).await?;
+        if !found.is_some_and(|holder| holder.is_given_up()) {
+            return Ok(Some(holder));
+        }
+        let is_ours = self
+            .take_claim_over(seller, number, (holder, batch))
+            .await?;
+        Ok((!is_ours).then_some(holder))
+    }
+
+    /// Takes a claim from a batch that is given up in this very moment: it is in no task, and begins
+    /// none that would not meet the new claim. `false` when it is so no more.
+    async fn take_claim_over(
+        &self,
+        seller: SellerId,
+        number: &BatchNumber,
+        (holder, batch): (BatchId, BatchId),
+    ) -> Result<bool, StoreError> {
+        const OPERATION: &str = "take a batch number over";
+        let incomplete = |_| unavailable(OPERATION, "a request could not be built");
+        let put = Put::builder()
+            .table_name(self.names.table(&LOOKUPS))
+            .item("key", text(claim_key(seller, number)))
+            .item("target", text(CLAIM))
+            .item("batch", uuid(batch))
+            .condition_expression("#batch = :holder")
+            .expression_attribute_names("#batch", "batch")
+            .expression_attribute_values(":holder", uuid(holder))
+            .build()
+            .map_err(incomplete)?;
+        let check = ConditionCheck::builder()
+            .table_name(self.names.table(&BATCHES))
+            .key("id", text(holder.to_string()))
+            .condition_expression(
+                "#status = :error AND detail_count = :none AND attribute_not_exists(task_id)",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":error", text(BatchStatus::Error.name()))
+            .expression_attribute_values(":none", number_value(0))
+            .build()
+            .map_err(incomplete)?;
+        let answer = self
+            .dynamodb()
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().condition_check(check).build())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| transaction_error(OPERATION, error));
+        match answer {
+            Ok(answer) => {
+                self.capacity.wrote(answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Claims a batch number that is free or this batch's own; gives the batch that has it otherwise.
+    async fn try_claim(
         &self,
         seller: SellerId,
         number: &BatchNumber,
@@ -273,7 +348,8 @@ impl Store {
 }
 
 impl Store {
-    /// Which of some numbers of sellers' batches are taken, and by which batch. Strongly consistent.
+    /// Which of some numbers of sellers' batches are taken, and by which batch: not by one that was given
+    /// up. Strongly consistent.
     pub async fn batches_numbered(
         &self,
         numbers: &[(SellerId, BatchNumber)],
@@ -297,6 +373,13 @@ impl Store {
                 taken.insert((*number).clone(), read.id("batch")?);
             }
         }
+        let holders: Vec<BatchId> = taken.values().copied().collect();
+        let holders = self.batches(&holders).await?.into_iter();
+        let given_up: HashSet<BatchId> = holders
+            .filter(Batch::is_given_up)
+            .map(|batch| batch.id)
+            .collect();
+        taken.retain(|_, holder| !given_up.contains(holder));
         Ok(taken)
     }
 }

@@ -135,3 +135,54 @@ async fn a_batch_whose_file_is_gone_is_in_error_again_and_says_so() {
     let open = rig.parts.store.open_batches(None).await.unwrap();
     assert!(!open.contains(&batch.id));
 }
+
+#[tokio::test]
+async fn a_number_whose_batch_could_not_be_taken_after_all_is_free_for_another() {
+    let rig = Rig::start().await;
+    let file = untaken(&rig, &charges(6)).await;
+    make_known(&rig).await;
+    let batch = retake(&rig, file).await;
+    rig.parts.timeline.jump(Duration::from_secs(1));
+    // Its number is claimed, and a part of it written, when its object is replaced.
+    let limit = TimeLimit::after(Duration::from_millis(1), rig.parts.timeline.clock());
+    let progress = rig.upload.uploader.retake(batch.id, &limit).await.unwrap();
+    assert_eq!(progress, Progress::Continued);
+    let same_number = |records: &[String]| text::file(&[text::batch("B-1", "LATE-1", records)]);
+    let meanwhile = rig.take("meanwhile.xml", same_number(&charges(2))).await;
+    let refused = rig.batch(meanwhile, 1).await;
+    assert_eq!(refused.status, BatchStatus::Error, "{refused:#?}");
+    assert!(refused.error_log.unwrap().contains(&batch.id.to_string()));
+    rig.parts
+        .put("untaken.xml", text::one_batch("B-2", &charges(1)))
+        .await;
+    rig.parts.timeline.jump(QUIET);
+    rig.sweep().await;
+    rig.upload_messages().await;
+    let given_up = rig.batch(file, 1).await;
+    assert_eq!(
+        (given_up.status, &given_up.task),
+        (BatchStatus::Error, &None)
+    );
+    // Two want it now: one gets it.
+    let wanted = [refused.id, meanwhile.batch(2.try_into().unwrap())];
+    let seller = rig.batch(meanwhile, 1).await.seller_id.unwrap();
+    let number = "B-1".parse().unwrap();
+    let claims = wanted.map(|batch| rig.parts.store.claim_batch_number(seller, &number, batch));
+    let claims = join_all(claims).await;
+    let got: Vec<_> = claims.into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        got.iter().filter(|held| held.is_none()).count(),
+        1,
+        "{got:?}"
+    );
+    // The first cannot have it back.
+    retake(&rig, file).await;
+    rig.upload_messages().await;
+    let again = rig.batch(file, 1).await;
+    assert_eq!(
+        (again.status, again.counters.details),
+        (BatchStatus::Error, 0)
+    );
+    rig.settle().await;
+    assert_eq!(rig.parts.simulator.summary().charges, 0);
+}

@@ -127,12 +127,13 @@ fn is_final(error: &UploadError) -> bool {
     }
 }
 
-/// The batch that cannot be taken any more. Whatever was written of its details is nothing without it.
+/// The batch that cannot be taken any more. Whatever was written of its details is nothing without it,
+/// and whoever wants its number next gets it.
 fn not_taken(note: &Batch, why: &UploadError, now: DateTime<Utc>) -> Batch {
     Batch {
         status: BatchStatus::Error,
         error_log: Some(format!(
-            "{why}: it cannot be taken from this file any more; upload the batch in a new file, under another number"
+            "{why}: it cannot be taken from this file any more; upload the batch in a new file"
         )),
         error_at: Some(now),
         processed_at: Some(now),

@@ -83,6 +83,11 @@ impl Batch {
         }
     }
 
+    /// Whether it was not taken, and nobody is about to: of its details there is none.
+    pub fn is_given_up(&self) -> bool {
+        self.status == BatchStatus::Error && self.counters.details == 0 && self.task.is_none()
+    }
+
     /// Its lines, from the first to the last.
     pub fn lines(&self) -> impl Iterator<Item = LineNumber> + use<> {
         let last = u32::try_from(self.counters.details).unwrap_or(u32::MAX);
