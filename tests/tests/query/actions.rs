@@ -421,3 +421,52 @@ async fn a_body_that_is_not_as_it_should_be_is_refused_with_what_is_wrong_and_wh
         [0, 2, 0, 1]
     );
 }
+
+/// A body of so many bytes, padded between its members.
+fn padded(length: usize, status: &str) -> String {
+    let text = format!(r#"{{"status":"{status}"}}"#);
+    let pad = " ".repeat(length - text.len());
+    text.replace(':', &format!(":{pad}"))
+}
+
+#[tokio::test]
+async fn a_body_has_at_most_64_kib_whatever_is_done() {
+    let desk = Desk::start().await;
+    let batch = three_errors(&desk).await;
+    let detail = detail_target(&batch, 2);
+    for (length, status) in [
+        (BODY_BYTES_MAX - 1, 200),
+        (BODY_BYTES_MAX, 200),
+        (BODY_BYTES_MAX + 1, 413),
+    ] {
+        // Nothing is cancelled, so there is nothing to do.
+        let answer = post(&desk, &batch, "retry", &padded(length, "Cancelled")).await;
+        assert_eq!(answer.status, status, "{length}");
+        let body = padded(length, "Unprocessed");
+        let answers = [
+            put(&desk, &detail, &body).await,
+            put(&desk, &batch_target(&batch), &body).await,
+        ];
+        for answer in answers {
+            assert_eq!(answer.status, status, "{length}");
+            if status == 413 {
+                let message = answer.body[0]["message"].as_str().unwrap();
+                assert!(message.contains("65536 bytes"), "{message}");
+            }
+        }
+    }
+    // The actions that take no status take what they do not know beside what they do.
+    for action in POSTED {
+        for (length, is_taken) in [
+            (BODY_BYTES_MAX - 1, true),
+            (BODY_BYTES_MAX, true),
+            (BODY_BYTES_MAX + 1, false),
+        ] {
+            let text = r#"{"batch_detail_ids":[]}"#;
+            let body = text.replace(':', &format!(":{}", " ".repeat(length - text.len())));
+            assert_eq!(body.len(), length);
+            let answer = post(&desk, &batch, action, &body).await;
+            assert_eq!(answer.status, if is_taken { 200 } else { 413 }, "{action}");
+        }
+    }
+}
