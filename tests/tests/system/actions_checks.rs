@@ -10,15 +10,17 @@
 //! 6. Counters and status of the batch are those of its details; nothing is open, nothing goes on.
 //! 7. A detail that is Processed has the charge or refund that 3Rivers made, and that alone. What
 //!    else 3Rivers made is of a detail that says so, or of one that a person had the call forgotten of.
+//! 8. The records of what hands asked tell how many details each request changed, neither more nor less,
+//!    whatever was lost, repeated or stopped; what was asked of the whole batch has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use weir_domain::{
-    Amount, BatchAction, BatchStatus, Counters, DetailEvent, DetailStatus, EventNumber, FileId,
-    TransactionType,
+    Amount, AskedAction, BatchAction, BatchStatus, Counters, DetailEvent, DetailStatus,
+    EventNumber, FileId, TransactionType,
 };
-use weir_store::{Batch, Detail, Event};
+use weir_store::{Batch, CreatedRange, Detail, Direction, Event};
 use weir_tests::laws::{self, Books};
 use weir_tests::rig::Rig;
 
@@ -189,6 +191,7 @@ pub(super) async fn check(rig: &Rig, file: FileId, deeds: &[Deed]) -> BTreeSet<S
     for deed in deeds {
         check_deed(deed, &all);
     }
+    check_asked(rig, file, &all).await;
     check_platform(rig, &all).await;
     all.into_iter()
         .flat_map(|(_, played)| played.names)
@@ -204,6 +207,30 @@ fn check_batch(batch: &Batch, details: &[Detail]) {
     assert_eq!(batch.counters, counted);
     assert_eq!(batch.status, BatchStatus::of(&counted), "{batch:#?}");
     assert_eq!(batch.task, None);
+}
+
+/// Each request's records tell exactly how many details have an event of it.
+async fn check_asked(rig: &Rig, file: FileId, all: &[(&Detail, Played)]) {
+    let (store, range) = (&rig.parts.store, CreatedRange::ALL);
+    let records = store.asked(file, range, Direction::Forward, 1_000).await;
+    let mut told: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for record in records.unwrap() {
+        let is_whole = !record.asked.contains("lines") && record.action != AskedAction::WriteDrafts;
+        assert!(!is_whole || record.ended_at.is_some(), "{record:#?}");
+        assert_eq!(record.left_count, 0, "{record:#?}");
+        if record.changed_count > 0 {
+            *told
+                .entry((record.correlation_id, record.actor))
+                .or_default() += record.changed_count;
+        }
+    }
+    let mut done: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for (asked, actor, _) in all.iter().flat_map(|(_, played)| &played.by_hand) {
+        *done
+            .entry((asked.clone(), actor.clone().unwrap()))
+            .or_default() += 1;
+    }
+    assert_eq!(told, done);
 }
 
 fn check_deed(deed: &Deed, all: &[(&Detail, Played)]) {
