@@ -72,6 +72,11 @@ const UNSEEN: &[(&str, &str, &str)] = &[
     ("settlement-upload", "dynamodb:GetItem lookups", OUT_OF_TURN),
     (
         "settlement-upload",
+        "dynamodb:ConditionCheckItem batches",
+        OUT_OF_TURN,
+    ),
+    (
+        "settlement-upload",
         "dynamodb:UpdateItem batches",
         OUT_OF_TURN,
     ),
