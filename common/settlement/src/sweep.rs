@@ -250,11 +250,18 @@ impl Sweeper {
             let (Ok(from), Ok(until)) = (LineNumber::new(first), LineNumber::new(to)) else {
                 break;
             };
-            let details = self
+            // What cannot be read keeps nobody else waiting. It is told, at every sweep, until it is mended.
+            let read = self
                 .store
-                .details_in_lines(&batch.place(), from, until)
+                .readable_details_in_lines(&batch.place(), from, until)
                 .await?;
-            let due: Vec<LineNumber> = details
+            for line in &read.unreadable {
+                self.metrics.count(Metric::DetailsUnreadable, 1);
+                let detail_id = batch.id.detail(*line);
+                tracing::error!(%detail_id, "a detail that cannot be read is not woken");
+            }
+            let due: Vec<LineNumber> = read
+                .details
                 .iter()
                 .filter(|detail| is_due(detail, now))
                 .map(Detail::line)

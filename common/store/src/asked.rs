@@ -185,7 +185,7 @@ impl AskedRecord {
         })
     }
 
-    /// What it says from its beginning on.
+    /// What it says from its beginning on, whatever becomes of it.
     fn attributes(&self) -> Vec<(&'static str, AttributeValue)> {
         let mut attributes = vec![
             ("id", uuid(self.id)),
@@ -201,7 +201,6 @@ impl AskedRecord {
             ("client_id", self.client_id.map(uuid)),
             ("program_id", self.program_id.map(uuid)),
             ("seller_id", self.seller_id.map(uuid)),
-            ("ended_at", self.ended_at.map(time)),
         ];
         attributes.extend(
             owners
@@ -233,39 +232,43 @@ impl Store {
         changed: usize,
         now: DateTime<Utc>,
     ) -> Result<TransactWriteItem, StoreError> {
+        built(self.asked_add(record, changed, now))
+    }
+
+    /// The part of a transaction that begins a task: the record of one that has ended, because it was
+    /// done or because something took its place, does not let it begin again.
+    pub(crate) fn asked_begin(
+        &self,
+        record: &AskedRecord,
+        now: DateTime<Utc>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let update = self.asked_add(record, 0, now);
+        built(update.condition_expression("attribute_not_exists(ended_at)"))
+    }
+
+    fn asked_add(&self, record: &AskedRecord, changed: usize, now: DateTime<Utc>) -> UpdateBuilder {
         let mut set = "ADD changed_count :changed SET updated_at = :now".to_owned();
         let mut update = self.asked_at_place(record.file_id, record.place());
-        for (place, (name, value)) in record.attributes().into_iter().enumerate() {
-            let _ = match name {
-                // What it was for at first, however little of that is left.
-                "detail_count" => write!(set, ", #a{place} = if_not_exists(#a{place}, :a{place})"),
-                _ => write!(set, ", #a{place} = :a{place}"),
-            };
-            update = update
-                .expression_attribute_names(format!("#a{place}"), name)
-                .expression_attribute_values(format!(":a{place}"), value);
+        if let Some(ended_at) = record.ended_at {
+            set.push_str(", ended_at = :ended_at");
+            update = update.expression_attribute_values(":ended_at", time(ended_at));
         }
-        if changed == 0 && record.ended_at.is_none() {
-            // It begins, and may have begun before something took its place.
-            set.push_str(" REMOVE ended_at, ended_by");
-        }
-        let update = update
+        said_once(update, &mut set, record)
             .update_expression(set)
             .expression_attribute_values(":changed", number(i128::try_from(changed).unwrap_or(0)))
-            .expression_attribute_values(":now", time(now));
-        built(update)
+            .expression_attribute_values(":now", time(now))
     }
 
     /// The part of a transaction that says that a task has ended.
     pub(crate) fn asked_end(
         &self,
-        batch: BatchId,
+        batch: &Batch,
         task: &BatchTask,
         end: TaskEnd,
     ) -> Result<TransactWriteItem, StoreError> {
-        let place = CreatedId::new(asked_at(task.id, task.at), task.id);
+        let record = AskedRecord::of_task(batch, task);
         let mut set = "SET ended_at = :now, updated_at = :now, left_count = :left".to_owned();
-        let mut update = self.asked_at_place(batch.file(), place);
+        let mut update = self.asked_at_place(record.file_id, record.place());
         if let Some(by) = end.by {
             set.push_str(", ended_by = :by");
             update = update.expression_attribute_values(":by", uuid(by));
@@ -275,11 +278,35 @@ impl Store {
             update = update.expression_attribute_values(":changed", number(changed));
         }
         let left = u64::try_from(end.left).unwrap_or(u64::MAX);
-        let update = update
+        // A task that began before there were records has one all the same.
+        let update = said_once(update, &mut set, &record)
             .update_expression(set)
             .expression_attribute_values(":left", number(left))
             .expression_attribute_values(":now", time(end.at));
         built(update)
+    }
+
+    /// The record of what was asked once already, strongly consistent; `None` when it is not known. Its
+    /// place is all that is looked at of what is given.
+    pub async fn asked_before(
+        &self,
+        record: &AskedRecord,
+    ) -> Result<Option<AskedRecord>, StoreError> {
+        let answer = self
+            .dynamodb()
+            .get_item()
+            .table_name(self.names.table(&LOOKUPS))
+            .key("key", text(key_of(record.file_id)))
+            .key("target", text(record.place().to_string()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted("look for what was asked for"))?;
+        self.capacity.read(answer.consumed_capacity());
+        let item = answer.item();
+        item.map(|item| AskedRecord::from_item(record.file_id, item))
+            .transpose()
     }
 
     fn asked_at_place(&self, file: FileId, place: CreatedId) -> UpdateBuilder {
@@ -325,7 +352,13 @@ impl Store {
                 .map_err(sorted("list what was asked for"))?;
             self.capacity.read(answer.consumed_capacity());
             for item in answer.items() {
-                found.push(AskedRecord::from_item(file, item)?);
+                match AskedRecord::from_item(file, item) {
+                    Ok(record) => found.push(record),
+                    // One that is damaged must not hide the others for good.
+                    Err(error) => {
+                        tracing::error!(file_id = %file, %error, "a record of what was asked for is left out");
+                    }
+                }
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -334,6 +367,17 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Adds what a record says from its beginning on, unless it is said: a repeat sees less of it.
+fn said_once(mut update: UpdateBuilder, set: &mut String, record: &AskedRecord) -> UpdateBuilder {
+    for (place, (name, value)) in record.attributes().into_iter().enumerate() {
+        let _ = write!(set, ", #a{place} = if_not_exists(#a{place}, :a{place})");
+        update = update
+            .expression_attribute_names(format!("#a{place}"), name)
+            .expression_attribute_values(format!(":a{place}"), value);
+    }
+    update
 }
 
 fn built(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {

@@ -45,8 +45,8 @@ pub use asked::AskedRecord;
 pub use batches::{Batch, BatchTask, ChangedBy, CounterChange};
 pub use capacity::{Capacity, Units};
 pub use details::{
-    Call, Detail, DetailChange, DetailPlace, Event, Lease, LeaseOutcome, LeaseState, Outcome,
-    Payload, ReadDetails, SHARD_BLOCK_LINES, shard_count_for,
+    Call, Detail, DetailChange, DetailPlace, DetailsWithPayloads, Event, Lease, LeaseOutcome,
+    LeaseState, Outcome, Payload, ReadDetails, SHARD_BLOCK_LINES, shard_count_for,
 };
 pub use error::StoreError;
 pub use file_names::NamedFile;

@@ -1,8 +1,11 @@
 //! Actions on batches of which something cannot be read, and the records that tell of it.
 
+use std::time::Duration;
+
 use weir_domain::{AskedAction, BatchAction, BatchStatus, FileId};
 use weir_settlement::actions::{ActionError, NamedRefusal, Refusal};
-use weir_store::{AskedRecord, Batch, CreatedRange, Direction};
+use weir_settlement::process::ProcessError;
+use weir_store::{AskedRecord, Batch, CreatedRange, DetailsMessage, Direction};
 use weir_tests::rig::Rig;
 use weir_tests::{drafts, text};
 
@@ -67,6 +70,28 @@ async fn a_task_that_was_begun_before_an_item_was_damaged_is_carried_on_to_its_e
     let actions = &rig.process.actions;
     actions.go_on(batch.id, &rig.limit()).await.unwrap();
     cancelled_but_one(&rig, &rig.batch(file, 1).await).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_keeps_none_of_its_neighbours_from_being_sent_or_woken() {
+    let rig = Rig::start().await;
+    let file = taken(&rig, &charges(70)).await;
+    let messages = rig.messages().await;
+    let batch = rig.batch(file, 1).await;
+    rig.parts.damage(batch.id, 40, None).await;
+    let of_40 = |message: &&DetailsMessage| message.lines.iter().any(|line| line.get() == 40);
+    // The message that names it is handed back, with all others of it done.
+    let message = messages.iter().find(of_40).unwrap();
+    let failed = rig.process(message).await.unwrap_err();
+    assert!(matches!(failed, ProcessError::Unreadable(1)), "{failed}");
+    assert_eq!(rig.requests(), message.lines.len() as u64 - 1);
+    // Those whose messages are lost are woken.
+    rig.parts.timeline.jump(Duration::from_hours(2));
+    rig.sweep().await;
+    for message in rig.messages().await {
+        rig.process(&message).await.unwrap();
+    }
+    assert_eq!(rig.requests(), 69);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ pub(super) async fn assert_in_step(rig: &Rig, file: FileId) {
 /// Notes a task on the batch, and nothing more: as if whoever did it had died there.
 pub(super) async fn begun(rig: &Rig, file: FileId, action: Do) -> BatchTask {
     let task = BatchTask {
-        id: rig.parts.random.uuid_v4(),
+        id: rig.parts.random.uuid_v7(rig.parts.timeline.now()),
         action,
         actor: "ann (1)".to_owned(),
         correlation_id: "asked-by-ann".to_owned(),

@@ -14,6 +14,7 @@ mod actions_checks;
 mod actions_damaged;
 mod actions_hand;
 mod actions_model;
+mod actions_repeats;
 mod actions_retake;
 mod actions_table;
 mod actions_tasks;

@@ -55,9 +55,10 @@ impl Actions {
         let mut unsure: Vec<Detail> = Vec::new();
         let mut tries = 0;
         loop {
-            let now = self.clock.now();
             let place = change.batch.place();
             let read = self.store.readable_details(&place, lines).await?;
+            // Not before: what was read may have changed a moment ago.
+            let now = self.clock.now();
             let (mut applied, changes) = self.steps(change, read, &unsure, now).await?;
             let stop = change.reach != Reach::Whole && !applied.refused.is_empty();
             if changes.is_empty() || stop {
@@ -204,6 +205,8 @@ pub(crate) fn with_draft(
     draft: Option<Payload>,
     now: DateTime<Utc>,
 ) -> DetailChange {
+    // Clocks differ: history does not go back for that.
+    let now = now.max(before.updated_at);
     after.version = before.version + 1;
     after.events = before.events + 1;
     after.updated_at = now;

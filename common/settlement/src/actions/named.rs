@@ -11,6 +11,14 @@ use super::apply::{Change, was_done};
 use super::step::{Reach, Refusal, Step, step};
 use super::{ActionError, Actions, Asked, Named, NamedRefusal, ranges};
 
+/// What an earlier run of the same request did.
+enum Before {
+    /// All of it.
+    All,
+    /// The first so many lines.
+    Some(usize),
+}
+
 impl Actions {
     /// Applies an action to some details of a batch, at most [`super::NAMED_MAX`], and gives the batch
     /// as it is then. A detail that is named twice counts once.
@@ -31,9 +39,18 @@ impl Actions {
             return Err(ActionError::Busy(task.action));
         }
         let reach = named.reach();
+        // Of an earlier run of the same request, which got so far: what others have done since is theirs.
+        let done = match self.done_before(batch, action, asked).await? {
+            Before::All => return self.settled(batch.id).await,
+            Before::Some(done) => done,
+        };
         let lines = self
-            .look_at(batch, (action, reach), &named.ids, asked)
+            .look_at(batch, (action, reach), &named.ids, asked, done)
             .await?;
+        let (before, left) = lines.split_at(done.min(lines.len()));
+        if is_sending(action) && !before.is_empty() {
+            self.wake(batch, before, &asked.correlation_id).await;
+        }
         let mut record = self.record(batch, action.into(), &lines, asked);
         if named.looked_up {
             record.asked = json!({ "lines": ranges(&lines), "looked_up": true }).to_string();
@@ -45,8 +62,8 @@ impl Actions {
             asked,
             by: ChangedBy { record, task: None },
         };
-        let mut changed = 0;
-        let mut groups = lines.chunks(DetailChange::TOGETHER_MAX).peekable();
+        let mut changed = before.len();
+        let mut groups = left.chunks(DetailChange::TOGETHER_MAX).peekable();
         while let Some(together) = groups.next() {
             if groups.peek().is_none() {
                 change.by.record.ended_at = Some(self.clock.now());
@@ -81,13 +98,41 @@ impl Actions {
         self.settled(batch.id).await
     }
 
-    /// The lines of the details, when every one of them can be changed.
+    /// How far an earlier run of the same request got. Lines are changed in their order, and a group of
+    /// them with the record in one transaction: what it counts are the first ones. A cancel is for
+    /// whatever is not on its way, and so looks at all of them again until it was done.
+    async fn done_before(
+        &self,
+        batch: &Batch,
+        action: BatchAction,
+        asked: &Asked,
+    ) -> Result<Before, ActionError> {
+        if asked.id.is_none() {
+            return Ok(Before::Some(0));
+        }
+        let record = self.record(batch, action.into(), &[], asked);
+        let Some(before) = self.store.asked_before(&record).await? else {
+            return Ok(Before::Some(0));
+        };
+        if before.ended_at.is_some() {
+            return Ok(Before::All);
+        }
+        let changed = match action {
+            BatchAction::Cancel => 0,
+            _ => usize::try_from(before.changed_count).unwrap_or(usize::MAX),
+        };
+        Ok(Before::Some(changed))
+    }
+
+    /// The lines of the details, in their order, when every one of them can be changed but the first
+    /// `done`, which were.
     async fn look_at(
         &self,
         batch: &Batch,
         (action, reach): (BatchAction, Reach),
         ids: &[Uuid],
         asked: &Asked,
+        done: usize,
     ) -> Result<Vec<LineNumber>, ActionError> {
         let line_of = |id: Uuid| {
             let id = DetailId::try_from(id).ok()?;
@@ -104,23 +149,26 @@ impl Actions {
         }
         lines.sort_unstable();
         let now = self.clock.now();
-        let read = self.store.readable_details(&batch.place(), &lines).await?;
+        let left = lines.get(done..).unwrap_or_default();
+        let mut changed = lines.len() - left.len();
+        let read = self.store.readable_details(&batch.place(), left).await?;
         for line in read.unreadable {
             let why = NamedRefusal::Step(Refusal::Unreadable);
             refused.push((batch.id.detail(line).uuid(), why));
         }
         for detail in read.details {
             if was_done(action, &detail, asked) {
+                changed += 1;
                 continue;
             }
             if let Step::Refused(why) = step(action, &detail, reach, now) {
                 refused.push((detail.id.uuid(), why.into()));
             }
         }
-        if refused.is_empty() {
-            Ok(lines)
-        } else {
-            Err(ActionError::Refused(refused))
+        match (refused.is_empty(), changed) {
+            (true, _) => Ok(lines),
+            (false, 0) => Err(ActionError::Refused(refused)),
+            (false, changed) => Err(ActionError::PartlyRefused { changed, refused }),
         }
     }
 }

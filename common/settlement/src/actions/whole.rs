@@ -76,7 +76,9 @@ impl Actions {
             return Ok(batch.clone());
         }
         let task = self.task(action, asked);
-        self.begin(batch, &task).await?;
+        if !self.begin(batch, &task).await? {
+            return self.settled(batch.id).await;
+        }
         tracing::info!(batch_id = %batch.id, %action, actor = task.actor, "a batch's task begins");
         // Whatever becomes of the rest, the task stands: it is carried on by the queue or the sweeper.
         match self.go_on(batch.id, limit).await {
@@ -96,10 +98,11 @@ impl Actions {
     /// [`ActionError::Busy`] while it is being taken already.
     pub async fn retake(&self, batch: &Batch, asked: &Asked) -> Result<Batch, ActionError> {
         let task = self.task(BatchAction::Retake, asked);
-        self.begin(batch, &task).await?;
-        let next = UploadContinuation::of_batch(batch);
-        if let Err(error) = self.store.send_continuation(&next).await {
-            tracing::warn!(batch_id = %batch.id, %error, "a batch is left to the sweeper to take");
+        if self.begin(batch, &task).await? {
+            let next = UploadContinuation::of_batch(batch);
+            if let Err(error) = self.store.send_continuation(&next).await {
+                tracing::warn!(batch_id = %batch.id, %error, "a batch is left to the sweeper to take");
+            }
         }
         let missing = ActionError::NoBatch(batch.id);
         self.store.batch(batch.id).await?.ok_or(missing)
@@ -120,22 +123,24 @@ impl Actions {
         }
     }
 
-    /// Begins a task of a batch, as it was seen or as it is by now.
-    async fn begin(&self, batch: &Batch, task: &BatchTask) -> Result<(), ActionError> {
+    /// Begins a task of a batch, as it was seen or as it is by now; `false` when it has ended, which is
+    /// then the end of it: something else may have taken its place, and must not be undone by a repeat.
+    async fn begin(&self, batch: &Batch, task: &BatchTask) -> Result<bool, ActionError> {
         let mut seen = batch.clone();
         for tries in 0..TASK_TRIES_MAX {
             if seen.last_task == Some(task.id) {
-                return Ok(());
+                return Ok(false);
             }
             match &seen.task {
-                Some(other) if other.id == task.id => return Ok(()),
+                Some(other) if other.id == task.id => return Ok(true),
                 Some(other) if !gives_way(other.action, task.action) => {
                     return Err(ActionError::Busy(other.action));
                 }
                 _ => {}
             }
             match self.store.begin_task(&seen, task).await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return Ok(true),
+                Ok(false) if self.has_ended(&seen, task).await? => return Ok(false),
                 // It was taken meanwhile, or never was in a state to be.
                 Ok(false) if task.action == BatchAction::Retake && tries > 0 => break,
                 Ok(false) => {}
@@ -149,6 +154,12 @@ impl Actions {
         }
         let other = seen.task.map_or(task.action, |task| task.action);
         Err(ActionError::Busy(other))
+    }
+
+    async fn has_ended(&self, batch: &Batch, task: &BatchTask) -> Result<bool, ActionError> {
+        let record = AskedRecord::of_task(batch, task);
+        let before = self.store.asked_before(&record).await?;
+        Ok(before.is_some_and(|before| before.ended_at.is_some()))
     }
 
     /// Goes on with the task of a batch, if there is one. Any number of calls, at any time, come to

@@ -23,6 +23,7 @@ mod record;
 mod wake;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,9 @@ pub enum ProcessError {
     /// No key is configured for the client.
     #[error("no 3Rivers key is configured for client {0}: set WEIR_THREE_RIVERS_API_KEYS")]
     NoCredentials(weir_domain::ClientId),
+    /// What is kept of some details cannot be read; the others are done.
+    #[error("what is kept of {0} details cannot be read")]
+    Unreadable(usize),
     /// Some details could not be leased; the others are done.
     #[error("{count} details could not be taken: {reason}")]
     NotLeased {
@@ -182,7 +186,9 @@ impl Processor {
         let mut outcomes = Vec::new();
         let mut wanted = Vec::new();
         let place = group.batch.place();
-        for (line, (detail, payload)) in self.store.details_with_payloads(&place, lines).await? {
+        let read = self.store.readable_details_with_payloads(&place, lines);
+        let (details, unreadable) = read.await?;
+        for (line, (detail, payload)) in details {
             match decide(&detail, now, &self.options) {
                 Decision::Nothing => {}
                 // Whoever put it off further has sent a later message, or left it to the sweeper.
@@ -206,7 +212,27 @@ impl Processor {
         given_up?;
         settled?;
         woken?;
-        taken.failure.map_or(Ok(()), Err)
+        taken.failure.map_or(Ok(()), Err)?;
+        self.tell_unreadable(group, unreadable)
+    }
+
+    /// Hands a message back, in the end to the dead letters, some lines of which cannot be read: all
+    /// others of it are done.
+    fn tell_unreadable(
+        &self,
+        group: &Group<'_>,
+        unreadable: BTreeSet<LineNumber>,
+    ) -> Result<(), ProcessError> {
+        let count = unreadable.len();
+        for line in unreadable {
+            self.metrics.count(Metric::DetailsUnreadable, 1);
+            let detail_id = group.batch.id.detail(line);
+            tracing::error!(%detail_id, "a detail that cannot be read was not sent");
+        }
+        match count {
+            0 => Ok(()),
+            count => Err(ProcessError::Unreadable(count)),
+        }
     }
 
     /// The payload of the version that is to be sent: mostly the first, which came with the detail.

@@ -112,7 +112,7 @@ fn condition(action: BatchAction, replaced: Option<&BatchTask>) -> String {
 
 impl Store {
     /// Begins a task of a batch in the place of the one that it is seen to have, if any; `false` when
-    /// another is going on by now, or this one, or it was ended already. The batch counts as changed
+    /// another is going on by now, or this one, or its record says that it has ended. The batch counts as changed
     /// by its actor; one that is to be taken again is `Unprocessed` from here on, and must be one of
     /// which there is nothing. The record of what was asked begins with it, and that of the task whose
     /// place it takes ends.
@@ -152,10 +152,10 @@ impl Store {
                 changed: None,
                 left: replaced.left_out.len(),
             };
-            actions.push(self.asked_end(batch.id, replaced, end)?);
+            actions.push(self.asked_end(batch, replaced, end)?);
         }
         actions.push(built(update, OPERATION)?);
-        actions.push(self.asked_update(&AskedRecord::of_task(batch, task), 0, task.at)?);
+        actions.push(self.asked_begin(&AskedRecord::of_task(batch, task), task.at)?);
         self.together(OPERATION, actions).await
     }
 
@@ -238,10 +238,7 @@ impl Store {
             changed: None,
             left: left_out.len(),
         };
-        let actions = vec![
-            built(update, OPERATION)?,
-            self.asked_end(batch.id, task, end)?,
-        ];
+        let actions = vec![built(update, OPERATION)?, self.asked_end(batch, task, end)?];
         self.together(OPERATION, actions).await
     }
 
@@ -265,7 +262,7 @@ impl Store {
         };
         let actions = vec![
             TransactWriteItem::builder().put(put).build(),
-            self.asked_end(batch.id, task, end)?,
+            self.asked_end(batch, task, end)?,
         ];
         self.together(OPERATION, actions).await
     }

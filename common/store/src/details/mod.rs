@@ -21,7 +21,7 @@ mod read;
 mod record;
 
 pub use model::{Call, Detail, Event, Payload};
-pub use read::ReadDetails;
+pub use read::{DetailsWithPayloads, ReadDetails};
 pub(crate) use record::transaction_error;
 pub use record::{DetailChange, Lease, LeaseOutcome, LeaseState, Outcome};
 

@@ -54,6 +54,9 @@ impl ReadDetails {
     }
 }
 
+/// Details with the first version of their payloads, by line.
+pub type DetailsWithPayloads = BTreeMap<LineNumber, (Detail, Payload)>;
+
 /// The lines `first..=last` of one shard.
 #[derive(Debug, Clone, Copy)]
 struct ShardRange {
@@ -91,13 +94,13 @@ impl DetailPlace {
 }
 
 impl Store {
-    /// The details of some lines with the first version of their payloads, strongly consistent,
-    /// by line; lines that do not exist are missing.
-    pub async fn details_with_payloads(
+    /// The details of some lines with the first version of their payloads, strongly consistent, by
+    /// line; lines that do not exist are missing. Those of which either cannot be read come apart.
+    pub async fn readable_details_with_payloads(
         &self,
         place: &DetailPlace,
         lines: &[LineNumber],
-    ) -> Result<BTreeMap<LineNumber, (Detail, Payload)>, StoreError> {
+    ) -> Result<(DetailsWithPayloads, BTreeSet<LineNumber>), StoreError> {
         let mut keys = Vec::with_capacity(lines.len() * 2);
         for line in lines {
             keys.push(place.key(*line, KIND_DETAIL, 0));
@@ -105,21 +108,28 @@ impl Store {
         }
         let mut details = BTreeMap::new();
         let mut payloads = BTreeMap::new();
+        let mut unreadable = BTreeSet::new();
         for item in self.details_by_key(keys).await? {
             let (kind, line, _) = record_of(&item)?;
-            if kind == KIND_DETAIL {
-                details.insert(line, Detail::from_item(place.batch.detail(line), &item)?);
+            let id = place.batch.detail(line);
+            let is_read = if kind == KIND_DETAIL {
+                let detail = Detail::from_item(id, &item);
+                detail.map(|detail| drop(details.insert(line, detail)))
             } else {
-                payloads.insert(
-                    line,
-                    Payload::from_item(&place.batch.detail(line).to_string(), &item)?,
-                );
+                let payload = Payload::from_item(&id.to_string(), &item);
+                payload.map(|payload| drop(payloads.insert(line, payload)))
+            };
+            if is_read.is_err() {
+                unreadable.insert(line);
             }
         }
-        Ok(details
-            .into_iter()
-            .map(|(line, detail)| (line, (detail, payloads.remove(&line).unwrap_or_default())))
-            .collect())
+        details.retain(|line, _| !unreadable.contains(line));
+        let with_payload = |(line, detail)| {
+            let payload = payloads.remove(&line).unwrap_or_default();
+            (line, (detail, payload))
+        };
+        let details = details.into_iter().map(with_payload).collect();
+        Ok((details, unreadable))
     }
 
     /// The details of some lines, strongly consistent, in the order of their lines.
