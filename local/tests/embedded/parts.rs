@@ -187,3 +187,73 @@ async fn a_list_of_parts_holds_every_part_once_whatever_the_size_of_its_pages() 
         assert_eq!(found, [2, 3, 5, 7, 10_000], "{size}");
     }
 }
+
+/// The checksums of the parts that are listed, by their numbers.
+async fn listed(client: &Client, id: &str) -> Vec<(i32, String)> {
+    let list = client.list_parts().bucket(BUCKET).key(KEY).upload_id(id);
+    let list = list.send().await.unwrap();
+    let part = |part: &aws_sdk_s3::types::Part| {
+        let sha256 = part.checksum_sha256().unwrap().to_owned();
+        (part.part_number().unwrap(), sha256)
+    };
+    list.parts().iter().map(part).collect()
+}
+
+#[tokio::test]
+async fn of_uploads_of_one_part_the_last_wins_also_when_a_process_ended_in_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let (s3, _created) = start(folder.path());
+    let client = s3_client(s3.endpoint()).await;
+    let id = begin(&client).await;
+    let upload = folder.path().join("uploads").join(&id);
+    let files = || {
+        let names = std::fs::read_dir(&upload).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with("part-1-")).collect();
+        names.sort();
+        names
+    };
+    send(&client, &id, 10, b"ten", b"ten").await.unwrap();
+    // The names of what others sent, which come before and after each other.
+    let texts: [&[u8]; 4] = [b"one", b"two", b"three", b"four"];
+    let mut left = Vec::new();
+    for text in texts {
+        send(&client, &id, 1, text, text).await.unwrap();
+        let [name] = files().try_into().unwrap();
+        left.push((name, text));
+    }
+    for last in texts {
+        // Ended after each had its name, and before it could remove those before it.
+        for (name, text) in &left {
+            std::fs::write(upload.join(name), text).unwrap();
+        }
+        assert_eq!(files().len(), 4);
+        send(&client, &id, 1, last, last).await.unwrap();
+        assert_eq!(files().len(), 1);
+        let expected = [(1, sha256(last)), (10, sha256(b"ten"))];
+        assert_eq!(listed(&client, &id).await, expected);
+    }
+    s3.stop().await;
+}
+
+#[tokio::test]
+async fn of_uploads_of_one_part_at_the_same_time_one_is_left_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (s3, _created) = start(folder.path());
+    let client = s3_client(s3.endpoint()).await;
+    let id = begin(&client).await;
+    for round in 0..20 {
+        let texts: Vec<Vec<u8>> = (0..4)
+            .map(|n| format!("{round} {n}").into_bytes())
+            .collect();
+        let all = texts.iter().map(|text| send(&client, &id, 1, text, text));
+        for sent in futures::future::join_all(all).await {
+            sent.unwrap();
+        }
+        let [(1, left)] = &listed(&client, &id).await[..] else {
+            panic!("there is not one part");
+        };
+        assert!(texts.iter().any(|text| sha256(text) == *left), "{round}");
+    }
+    s3.stop().await;
+}

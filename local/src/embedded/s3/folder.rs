@@ -37,6 +37,8 @@ pub(super) struct Folder {
     root: PathBuf,
     pub(super) outside: Outside,
     buckets: Mutex<BTreeMap<String, Objects>>,
+    /// Held while a part of an upload takes the place of others, or parts are looked through.
+    parts: Mutex<()>,
     /// Held, not used: it keeps other processes away.
     _lock: fs::File,
 }
@@ -104,6 +106,7 @@ impl Folder {
             root: root.to_owned(),
             outside,
             buckets: Mutex::new(buckets),
+            parts: Mutex::new(()),
             _lock: lock,
         })
     }
@@ -111,6 +114,10 @@ impl Folder {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Objects>> {
         // The map is changed by single inserts and removals, so it is whole even after a panic.
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock_parts(&self) -> MutexGuard<'_, ()> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bucket_path(&self, bucket: &str) -> PathBuf {

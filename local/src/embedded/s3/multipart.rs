@@ -1,8 +1,9 @@
 //! Multipart uploads under way: a folder each, holding what it is for and its parts.
 //!
 //! Invariants: the name of a part's file holds its number, its MD5 and its SHA-256 where that was sent, so
-//! a process that starts anew knows all about it; of two uploads of the same part the later wins; nothing
-//! of an upload is part of an object before it is completed.
+//! a process that starts anew knows all about it; of several uploads of the same part the last wins, and
+//! what is left of the others goes when it is there, also where a process ended before it could see to
+//! that; nothing of an upload is part of an object before it is completed.
 //!
 //! An upload may be begun with SHA-256 as its checksum. Then every part must be sent with its own, the
 //! completion must name them all, and the object's is that of the parts' with their number: composite. Of
@@ -168,29 +169,28 @@ impl Folder {
                 "Checksum Type mismatch occurred, expected checksum Type: sha256"
             ));
         }
-        let earlier = self.parts(id)?.remove(&number);
         let sha256 = sha256.map_or_else(String::new, |sha256| format!("-{}", hex(&sha256)));
         let path = folder.join(format!("part-{number}-{}{sha256}", hex(&written.md5)));
-        draft.keep_as(&path).map_err(S3Error::internal_error)?;
-        if let Some(earlier) = earlier.filter(|earlier| earlier.path != path) {
-            fs::remove_file(earlier.path).map_err(S3Error::internal_error)?;
+        // Two that come at once would remove each other's.
+        let _held = self.lock_parts();
+        draft.keep_as(&path).map_err(gone)?;
+        let others = files(&folder).map_err(gone)?.into_iter();
+        for other in others.filter(|part| part.number == number && part.path != path) {
+            match fs::remove_file(other.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(S3Error::internal_error(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
         Ok(written)
     }
 
     /// The parts of an upload so far, by their number.
     pub(super) fn parts(&self, id: &str) -> S3Result<BTreeMap<i32, Part>> {
-        let list = || -> io::Result<BTreeMap<i32, Part>> {
-            let mut parts = BTreeMap::new();
-            for entry in fs::read_dir(self.upload_path(id))? {
-                let entry = entry?;
-                if let Some(part) = part(&entry.path(), entry.metadata()?.len()) {
-                    parts.insert(part.number, part);
-                }
-            }
-            Ok(parts)
-        };
-        list().map_err(|error| s3_error!(error, NoSuchUpload))
+        let _held = self.lock_parts();
+        let parts = files(&self.upload_path(id)).map_err(gone)?;
+        Ok(parts.into_iter().map(|part| (part.number, part)).collect())
     }
 
     /// Joins the chosen parts into `draft`. Copies, so that a process killed half-way leaves the upload
@@ -240,8 +240,37 @@ fn described(folder: &Path) -> Option<Upload> {
     serde_json::from_slice(&json).ok()
 }
 
-/// The part that a file holds, if it holds one.
-fn part(path: &Path, size_bytes: u64) -> Option<Part> {
+/// An upload whose folder cannot be used has ended meanwhile.
+fn gone(error: io::Error) -> S3Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        s3_error!(error, NoSuchUpload)
+    } else {
+        S3Error::internal_error(error)
+    }
+}
+
+/// The parts in a folder; of one number there may be several.
+fn files(folder: &Path) -> io::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some(part) = part(&entry.path()) else {
+            continue;
+        };
+        match entry.metadata() {
+            Ok(metadata) => parts.push(Part {
+                size_bytes: metadata.len(),
+                ..part
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(parts)
+}
+
+/// The part that a file holds, if it holds one; how long it is, its name does not say.
+fn part(path: &Path) -> Option<Part> {
     let name = path.file_name()?.to_str()?;
     let (number, digests) = name.strip_prefix("part-")?.split_once('-')?;
     let (etag, sha256) = match digests.split_once('-') {
@@ -252,7 +281,7 @@ fn part(path: &Path, size_bytes: u64) -> Option<Part> {
         number: number.parse().ok()?,
         etag: etag.to_owned(),
         sha256,
-        size_bytes,
+        size_bytes: 0,
         path: path.to_owned(),
     })
 }
