@@ -172,13 +172,47 @@ impl Store {
                 let object = ObjectIdentity::new(of.bucket, of.key, etag);
                 Ok(Joining::Done(object))
             }
-            Err(SdkError::ServiceError(error)) => match error.err().code() {
-                Some("PreconditionFailed") => Ok(Joining::Exists),
-                Some(NO_SUCH_UPLOAD) => Ok(Joining::NoUpload),
-                Some("ConditionalRequestConflict" | "InvalidPart") => Ok(Joining::Changing),
-                _ => Err(sorted(OPERATION)(SdkError::ServiceError(error))),
-            },
-            Err(error) => Err(sorted(OPERATION)(error)),
+            Err(error) => {
+                let service = error.as_service_error();
+                let known = service.and_then(|error| Joining::refused(error.code()?));
+                known.ok_or_else(|| sorted(OPERATION)(error))
+            }
+        }
+    }
+}
+
+impl Joining {
+    /// What it means that S3 refuses with a code; `None` for those that are no answer.
+    fn refused(code: &str) -> Option<Self> {
+        match code {
+            "PreconditionFailed" => Some(Self::Exists),
+            NO_SUCH_UPLOAD => Some(Self::NoUpload),
+            // The second is said of the same key, the third of parts that were sent again.
+            "ConditionalRequestConflict" | "OperationAborted" | "InvalidPart" => {
+                Some(Self::Changing)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_meets_another_who_joins_the_parts_is_told_so_and_not_that_it_failed() {
+        for (code, expected) in [
+            ("PreconditionFailed", Some(Joining::Exists)),
+            ("NoSuchUpload", Some(Joining::NoUpload)),
+            ("ConditionalRequestConflict", Some(Joining::Changing)),
+            ("OperationAborted", Some(Joining::Changing)),
+            ("InvalidPart", Some(Joining::Changing)),
+            ("InvalidPartOrder", None),
+            ("AccessDenied", None),
+            ("SlowDown", None),
+        ] {
+            assert_eq!(Joining::refused(code), expected, "{code}");
         }
     }
 }
