@@ -159,15 +159,23 @@ fn told(unfinished: &Unfinished) -> String {
         };
         (!numbers.is_empty()).then(|| format!("{what}: {first}{more}. "))
     };
-    let missing = listed("These parts are missing", &unfinished.missing);
-    let wrong = listed("These parts have another size", &unfinished.wrong_size);
-    if missing.is_none() && wrong.is_none() {
-        return "Together the parts have another checksum than was announced: ask where they go with \
-                the checksum of each, and send those that are not there so."
-            .to_owned();
+    match unfinished {
+        Unfinished::Lacking {
+            missing,
+            wrong_size,
+        } => {
+            let missing = listed("These parts are missing", missing);
+            let wrong_size = listed("These parts have another size", wrong_size);
+            let told = missing.into_iter().chain(wrong_size).collect::<String>();
+            format!("{told}Ask where they go, and send them.")
+        }
+        Unfinished::Different { announced, stored } => format!(
+            "Together the parts have the checksum {stored}, and {announced} was announced. Ask where \
+             they go with the checksum of each, and send those that are not there so. If every part \
+             is there as you have it, the announcement was wrong: ask for another place with POST \
+             /v1/settlements/uploads."
+        ),
     }
-    let told = [missing, wrong].into_iter().flatten().collect::<String>();
-    format!("{told}Ask where they go, and send them.")
 }
 
 /// Gives a file the object that was sent to its place.
@@ -216,7 +224,7 @@ mod tests {
             (10, "1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
             (12, "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"),
         ] {
-            let unfinished = Unfinished {
+            let unfinished = Unfinished::Lacking {
                 missing: (1..=count).collect(),
                 wrong_size: vec![13],
             };
@@ -226,6 +234,18 @@ mod tests {
             );
             assert_eq!(told(&unfinished), expected);
         }
-        assert!(told(&Unfinished::default()).contains("another checksum"));
+    }
+
+    #[test]
+    fn of_parts_with_another_checksum_both_checksums_are_named_and_either_way_out() {
+        let told = told(&Unfinished::Different {
+            announced: "announced-2".to_owned(),
+            stored: "stored-2".to_owned(),
+        });
+        let expected = "Together the parts have the checksum stored-2, and announced-2 was announced. Ask \
+                        where they go with the checksum of each, and send those that are not there so. If \
+                        every part is there as you have it, the announcement was wrong: ask for another \
+                        place with POST /v1/settlements/uploads.";
+        assert_eq!(told, expected);
     }
 }

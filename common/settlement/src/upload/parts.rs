@@ -222,13 +222,23 @@ pub enum PartPlaces {
 }
 
 /// What keeps parts from becoming an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unfinished {
-    /// Parts that are not there. With none of them and none of another size it is their bytes: together
-    /// they have another checksum than was announced.
-    pub missing: Vec<u32>,
-    /// Parts that have another size than they must.
-    pub wrong_size: Vec<u32>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Some are not what the size of the file makes them.
+    Lacking {
+        /// Parts that are not there.
+        missing: Vec<u32>,
+        /// Parts that have another size than they must.
+        wrong_size: Vec<u32>,
+    },
+    /// All are there, and together they have another checksum than was announced. Which of the two is
+    /// wrong, only their sender can tell.
+    Different {
+        /// The composite checksum that was announced.
+        announced: String,
+        /// The composite checksum that the parts come to.
+        stored: String,
+    },
 }
 
 fn of<'a>(bucket: &'a str, key: &'a str, parts: &'a AwaitedParts) -> PartsOf<'a> {
@@ -338,22 +348,29 @@ fn all_of(awaited: &AwaitedParts, stored: Vec<StoredPart>) -> Result<Vec<StoredP
     let count = u32::try_from(part_count(awaited.size_bytes)).unwrap_or(u32::MAX);
     let by_number = stored.into_iter().map(|part| (part.number, part));
     let mut by_number: BTreeMap<u32, StoredPart> = by_number.collect();
-    let (mut all, mut unfinished) = (Vec::new(), Unfinished::default());
+    let (mut all, mut missing, mut wrong_size) = (Vec::new(), Vec::new(), Vec::new());
     for number in 1..=count {
         match by_number.remove(&number) {
-            None => unfinished.missing.push(number),
+            None => missing.push(number),
             Some(part) if part.size_bytes != part_size(awaited.size_bytes, number) => {
-                unfinished.wrong_size.push(number);
+                wrong_size.push(number);
             }
             Some(part) => all.push(part),
         }
     }
+    if !(missing.is_empty() && wrong_size.is_empty()) {
+        return Err(Unfinished::Lacking {
+            missing,
+            wrong_size,
+        });
+    }
     let digests = all.iter().filter_map(|part| digest(&part.sha256));
-    let is_announced = Composite::of(digests).to_string() == awaited.checksum;
-    if unfinished == Unfinished::default() && is_announced {
+    let stored = Composite::of(digests).to_string();
+    if stored == awaited.checksum {
         Ok(all)
     } else {
-        Err(unfinished)
+        let announced = awaited.checksum.clone();
+        Err(Unfinished::Different { announced, stored })
     }
 }
 
