@@ -1,6 +1,8 @@
 //! `Idempotency-Key` on a `POST`: the same request again gets the first answer again, for a day.
 //!
-//! One layer lies around every `POST`; a request without the header passes through it untouched.
+//! One layer lies around every `POST` that must not be done twice; a request without the header passes
+//! through it untouched. What is asked of a place for an upload has none: where its parts go and whether
+//! they are all there is otherwise a minute later, and asking twice does no harm.
 //!
 //! | what comes | what it gets |
 //! | --- | --- |

@@ -143,9 +143,9 @@ impl Api {
         };
         for operation in of_side::<S>() {
             let guard = (self.clone(), operation.permission);
-            let is_post = operation.method == Method::POST;
+            let takes_key = operation.takes_key();
             let (path, mut route) = operation.into_route();
-            if S::CHANGES && is_post {
+            if S::CHANGES && takes_key {
                 route = route.route_layer(from_fn_with_state(guard, idempotency::once));
             }
             router = router.route(path, route);

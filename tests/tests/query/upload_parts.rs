@@ -16,6 +16,7 @@ use weir_tests::parts::BUCKET;
 use weir_tests::text::{self, charge};
 
 use crate::asking::{Answered, Asked};
+use crate::idempotency::{is_replayed, post};
 use crate::reference_changes::id_of;
 use crate::schema::{check, is_error, places};
 use crate::settlements::{changed, operation, program_scope};
@@ -136,11 +137,12 @@ fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 pub(crate) fn announced(name: &str, bytes: &[u8]) -> Value {
-    let parts = pieces(bytes)
-        .into_iter()
-        .map(|piece| Sha256::digest(piece).into());
-    let composite = Composite::of(parts).to_string();
-    json!({"name": name, "size": bytes.len(), "checksum_sha256": composite})
+    json!({"name": name, "size": bytes.len(), "checksum_sha256": composite(bytes)})
+}
+
+fn composite(bytes: &[u8]) -> String {
+    let parts = pieces(bytes).into_iter();
+    Composite::of(parts.map(|piece| Sha256::digest(piece).into())).to_string()
 }
 
 /// Some parts of some bytes, to ask where they go.
@@ -305,11 +307,61 @@ fn parts_that_are_missing_or_not_what_was_announced_are_told_and_can_be_sent_aft
     let place = sender.ask(&id, &named(&bytes, &[1])).body["parts"][0].clone();
     assert_eq!(put_part(&place, pieces(&bytes)[0].to_vec()).status, 200);
     let objects = sender.object_count();
-    told("another checksum than was announced");
+    let (stored, announced) = (composite(&other), composite(&bytes));
+    told(&format!(
+        "the checksum {stored}, and {announced} was announced. "
+    ));
     assert_eq!(sender.object_count(), objects);
     assert_eq!(sender.send(&id, &bytes), [2]);
     assert_eq!(sender.complete(&id).status, 200);
     assert_eq!(sender.work(&id).status, FileStatus::Processed);
+}
+
+#[test]
+fn parts_that_are_right_under_a_wrong_announcement_are_sent_to_another_place() {
+    let sender = Sender::new(changed());
+    let bytes = sound("PARTS-ANNOUNCED").into_bytes();
+    // Made of the hexadecimal digits, say, instead of the bytes.
+    let mut wrong = announced("wrong.xml", &bytes);
+    wrong["checksum_sha256"] = json!(composite(hex(&bytes).as_bytes()));
+    let id = id_of(&sender.post(PATH, PATH, &wrong).body["file"]);
+    assert_eq!(sender.send(&id, &bytes), [1]);
+    assert_eq!(sender.send(&id, &bytes), [0_u64; 0]);
+    let told = sender.complete(&id);
+    is_error(&told, 409, "conflict");
+    for expected in [
+        composite(&bytes).as_str(),
+        wrong["checksum_sha256"].as_str().unwrap(),
+        "the announcement was wrong: ask for another place",
+    ] {
+        assert!(told.text.contains(expected), "{}", told.text);
+    }
+    let id = id_of(&sender.reserve(&bytes)["file"]);
+    assert_eq!(sender.send(&id, &bytes), [1]);
+    assert_eq!(sender.complete(&id).status, 200);
+}
+
+#[test]
+fn under_a_key_too_parts_and_their_completion_are_answered_as_things_stand() {
+    let sender = Sender::new(changed());
+    let bytes = sound("PARTS-KEYED").into_bytes();
+    let id = id_of(&sender.reserve(&bytes)["file"]);
+    let keyed = |what: &str, body: &Value| {
+        let key = format!("of-{what}");
+        let request = post(&sender.key, &key, &format!("{PATH}/{id}/{what}"), body);
+        let answered = changed().ask(request);
+        assert!(!is_replayed(&answered), "{}", answered.text);
+        answered
+    };
+    let asked = json!({ "parts": named(&bytes, &[1]) });
+    is_error(&keyed("complete", &json!({})), 409, "conflict");
+    let place = keyed("parts", &asked).body["parts"][0].clone();
+    assert_eq!(place["uploaded"], false);
+    assert_eq!(put_part(&place, bytes.clone()).status, 200);
+    let there = keyed("parts", &asked).body["parts"][0].clone();
+    assert_eq!(there["uploaded"], true);
+    assert_eq!(keyed("complete", &json!({})).status, 200);
+    is_error(&keyed("parts", &asked), 409, "conflict");
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod uploads;
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 use weir_query::{PAGE_SIZE, PAGE_SIZE_MAX, Resource};
 
@@ -137,7 +137,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
             })
         })
         .collect();
-    if operation.method == Method::POST {
+    if operation.takes_key() {
         parameters.push(repeated::parameter());
     }
     match operation.takes {
@@ -282,7 +282,7 @@ fn responses(operation: &Operation) -> Value {
             })),
         }),
     };
-    if operation.method == Method::POST {
+    if operation.takes_key() {
         repeated::add_header(&mut ok);
     }
     let mut responses = json!({ "200": ok });

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use http::Method;
 use weir_query::{Cost, Kind, Operator, Resource, Rule};
 use weir_settlement::schema::BodySchema;
 
@@ -126,7 +125,7 @@ fn section(html: &mut String, operation: &Operation) {
         Takes::Body(schema) => members(html, schema),
         Takes::Nothing => {}
     }
-    if operation.method == Method::POST {
+    if operation.takes_key() {
         html.push_str("<p>Takes <code>Idempotency-Key</code>.</p>");
     }
     html.push_str("</section>");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::idempotency::{KEY_CHARS_MAX, KEY_HEADER, REPLAYED_HEADER};
 
-/// The header that every `POST` takes.
+/// The header that a `POST` takes, unless it may be repeated as it is.
 pub(super) fn parameter() -> Value {
     json!({
         "name": KEY_HEADER,
@@ -21,7 +21,7 @@ pub(super) fn parameter() -> Value {
     })
 }
 
-/// Adds to an answer of a `POST` the header that a repetition gets.
+/// Adds to the answer of such a `POST` the header that a repetition gets.
 pub(super) fn add_header(answer: &mut Value) {
     if let Some(headers) = answer.get_mut("headers").and_then(Value::as_object_mut) {
         let header = json!({

@@ -107,6 +107,12 @@ impl Operation {
         self.method == Method::GET
     }
 
+    /// Whether it takes an `Idempotency-Key`: a `POST` that must not be done twice. What is asked of a place
+    /// for an upload may be: it is answered with how things stand, and to keep such an answer would be wrong.
+    pub fn takes_key(&self) -> bool {
+        self.method == Method::POST && !self.path.starts_with(settlements::OF_A_PLACE)
+    }
+
     pub(crate) fn into_route(self) -> (&'static str, MethodRouter<Api>) {
         (self.path, self.route)
     }

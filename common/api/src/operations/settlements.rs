@@ -11,6 +11,9 @@ use crate::auth::permission::{FilesRead, FilesWrite, Permitted, SettlementsWrite
 use crate::problems::PROBLEM;
 use crate::{files, problems, settlements, uploads};
 
+/// How the paths begin of what is asked of a place for an upload.
+pub(super) const OF_A_PLACE: &str = "/v1/settlements/uploads/{file_id}/";
+
 /// Every operation on settlements and files.
 pub(super) fn operations<S: Side>() -> Vec<Operation> {
     vec![
