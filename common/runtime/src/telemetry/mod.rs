@@ -107,16 +107,33 @@ impl Default for TelemetryOptions {
 }
 
 impl TelemetryOptions {
-    /// Reads `WEIR_LOG`: a level, or levels by module such as `info,weir_store=debug`. Default: `info`.
+    /// Reads `WEIR_LOG`: a level, or levels by module such as `info, weir_store=debug`. Default: `info`.
+    /// Spaces do not matter, and what lies empty between commas says nothing.
     pub fn read(reader: &mut Reader) -> Self {
         let Some(filter) = reader.optional_text("WEIR_LOG") else {
             return Self::default();
         };
-        if filter.parse::<Targets>().is_err() {
+        let filter = tidied(&filter);
+        if filter.is_empty() {
+            return Self::default();
+        }
+        // A level that is left out would silently be that of errors.
+        if filter.split(',').any(|part| part.ends_with('=')) || filter.parse::<Targets>().is_err() {
             reader.problem("WEIR_LOG", "a level, or levels by module, such as `info`");
         }
         Self { filter }
     }
+}
+
+/// Levels by module without what the parser takes amiss: a part that is empty would be the level of errors
+/// for everything, and a space a piece of a module's name.
+fn tidied(filter: &str) -> String {
+    let parts = filter.split(',').map(|part| {
+        let sides = part.split('=').map(str::trim);
+        sides.collect::<Vec<_>>().join("=")
+    });
+    let parts = parts.filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(",")
 }
 
 /// Why logging could not be set up.

@@ -174,7 +174,45 @@ fn what_is_logged_is_a_setting_and_a_wrong_one_is_a_problem() {
         read("warn,weir_store=debug").unwrap().filter,
         "warn,weir_store=debug"
     );
-    assert!(read("weir=loud").is_err());
+    for wrong in ["weir=loud", "weir=", "info, weir = ", "weir=info=debug"] {
+        assert!(read(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn spaces_and_empty_parts_of_what_is_logged_say_nothing() {
+    let read = |value: &str| {
+        let mut reader = Reader::new([("WEIR_LOG".to_owned(), value.to_owned())]);
+        let options = TelemetryOptions::read(&mut reader);
+        reader.finish().unwrap();
+        options.filter
+    };
+    let levels = |value: &str| {
+        let lines = logged(&read(value), || {
+            tracing::warn!(target: "weir_api", "warn");
+            tracing::info!(target: "weir_api", "info");
+            tracing::debug!(target: "weir_api", "debug");
+            tracing::debug!(target: "weir_store", "debug");
+        });
+        let place =
+            |line: Value| format!("{} {}", line["target"], line["message"]).replace('"', "");
+        lines.into_iter().map(place).collect::<Vec<_>>()
+    };
+    let info = ["weir_api warn", "weir_api info"];
+    for value in [
+        "info", "info,", ",info", "info ,", "info,,", "info, ,", ",", ", ,",
+    ] {
+        assert_eq!(levels(value), info, "{value:?}");
+    }
+    let both = ["weir_api warn", "weir_api info", "weir_store debug"];
+    for value in [
+        "info,weir_store=debug",
+        "info, weir_store=debug",
+        "info ,weir_store = debug ,",
+        "weir_store= debug,, info",
+    ] {
+        assert_eq!(levels(value), both, "{value:?}");
+    }
 }
 
 #[test]
