@@ -50,10 +50,35 @@ pub(crate) struct InParts {
 
 /// A part of a file, and where it goes unless it is there.
 #[derive(Deserialize)]
+#[serde(try_from = "ToldPart")]
 pub(crate) struct PartPlace {
     pub(crate) number: u32,
-    #[serde(flatten)]
     pub(crate) put: Option<SignedPut>,
+}
+
+/// A part as it is told: what is there comes without a request, and nothing else does.
+#[derive(Deserialize)]
+struct ToldPart {
+    number: u32,
+    uploaded: bool,
+    #[serde(flatten)]
+    others: serde_json::Map<String, serde_json::Value>,
+}
+
+impl TryFrom<ToldPart> for PartPlace {
+    type Error = serde_json::Error;
+
+    fn try_from(told: ToldPart) -> Result<Self, Self::Error> {
+        let put = if told.uploaded {
+            None
+        } else {
+            Some(serde_json::from_value(told.others.into())?)
+        };
+        Ok(Self {
+            number: told.number,
+            put,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -155,5 +180,49 @@ impl Api {
         let file = file.to_string();
         let path = ["settlements", "uploads", file.as_str(), "complete"];
         self.get(self.request(Method::POST, &path)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn read(told: Value) -> Result<PartPlace, serde_json::Error> {
+        serde_json::from_value(told)
+    }
+
+    #[test]
+    fn a_part_is_there_only_if_that_is_said_and_comes_with_its_request_if_not() {
+        let request = json!({
+            "number": 3,
+            "size": 7,
+            "uploaded": false,
+            "method": "PUT",
+            "url": "https://bucket.example.com/a",
+            "headers": {"content-length": "7"},
+            "expires_at": "2026-11-22T12:15:00.000Z",
+        });
+        let place = read(request.clone()).unwrap();
+        assert_eq!((place.number, place.put.is_some()), (3, true));
+        let there = read(json!({"number": 3, "size": 7, "uploaded": true})).unwrap();
+        assert_eq!((there.number, there.put.is_some()), (3, false));
+        for (member, wrong) in [
+            ("number", None),
+            ("uploaded", None),
+            ("uploaded", Some(json!("no"))),
+            ("url", None),
+            ("headers", None),
+            ("headers", Some(json!({"content-length": 7}))),
+            ("expires_at", None),
+            ("expires_at", Some(json!("soon"))),
+        ] {
+            let mut told = request.clone();
+            let members = told.as_object_mut().unwrap();
+            members.remove(member);
+            members.extend(wrong.map(|wrong| (member.to_owned(), wrong)));
+            assert!(read(told.clone()).is_err(), "{told}");
+        }
     }
 }
