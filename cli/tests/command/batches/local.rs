@@ -171,9 +171,10 @@ impl Local {
         self.weir(&["status", file, "--json"]).json()
     }
 
-    /// Waits until nothing of a file is open any more.
+    /// Waits until nothing of a file is open any more: mostly seconds, longer where a breaker opens again
+    /// and again on a busy machine.
     pub(super) fn settled(&self, file: &str) -> Value {
-        let arguments = ["status", file, "--watch", "--timeout", "60", "--json"];
+        let arguments = ["status", file, "--watch", "--timeout", "240", "--json"];
         let ran = self.weir(&arguments);
         assert!(ran.code <= 1, "{ran:?}");
         ran.json()["batches"][0].clone()
