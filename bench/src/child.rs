@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 
 use crate::measure::Values;
-use crate::{Setting, actions, messages, query, reader, settle};
+use crate::{Setting, actions, functions, messages, query, reader, settle};
 
 /// What a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,6 +26,8 @@ pub(crate) enum Role {
     Messages,
     /// Acts on a whole batch.
     Actions,
+    /// Starts the functions.
+    Functions,
 }
 
 /// Does a child's work.
@@ -36,6 +38,7 @@ pub(crate) fn run(role: Role, setting: &Setting) -> anyhow::Result<()> {
         Role::Units => settle::units_here(setting),
         Role::Messages => messages::measure_here(setting),
         Role::Query => settle::runtime()?.block_on(query::measure(setting)),
+        Role::Functions => functions::measure_here(setting),
         Role::Actions => settle::runtime()?.block_on(actions::measure(setting)),
     }?;
     let mut out = io::stdout().lock();
@@ -52,6 +55,8 @@ pub(crate) fn start(role: Role, setting: &Setting, input: Stdio) -> anyhow::Resu
         .args(["--child", name.get_name()])
         .arg("--scratch")
         .arg(&setting.scratch)
+        .arg("--packages")
+        .arg(&setting.packages)
         .args(["--details", &setting.details.to_string()])
         .stdin(input)
         .stdout(Stdio::piped())

@@ -43,7 +43,13 @@ fn field_kb(text: &str, name: &str) -> Option<u64> {
 
 /// The most memory that this process has had, in MB of 10^6 bytes.
 pub(crate) fn peak_mb() -> anyhow::Result<f64> {
-    let status = fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
+    peak_mb_of("self")
+}
+
+/// The most memory that a process has had, in MB of 10^6 bytes.
+pub(crate) fn peak_mb_of(process: &str) -> anyhow::Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let kb = field_kb(&status, "VmHWM:").ok_or_else(|| anyhow!("the peak memory is not told"))?;
     Ok(kb as f64 * 1_024.0 / 1e6)
 }

@@ -12,6 +12,7 @@
 
 mod actions;
 mod child;
+mod functions;
 mod machine;
 mod measure;
 mod messages;
@@ -50,6 +51,9 @@ struct Arguments {
     /// A folder for scratch data; it is emptied.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     scratch: PathBuf,
+    /// Where the packages of the functions are.
+    #[arg(long, value_name = "DIR", default_value = "target/lambda")]
+    packages: PathBuf,
     /// Details in the file that is settled.
     #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
     details: u32,
@@ -62,6 +66,7 @@ struct Arguments {
 struct Setting {
     clock: Clock,
     scratch: PathBuf,
+    packages: PathBuf,
     details: u32,
 }
 
@@ -158,6 +163,25 @@ const BENCHMARKS: &[Benchmark] = &[
         ],
         run: zips::sizes,
     },
+    Benchmark {
+        measures: &[
+            Spec::new("functions.action_api.start_ms", "ms", Aim::None),
+            Spec::new("functions.action_api.peak_mb", "MB", Aim::None),
+            Spec::new("functions.dead_letter.start_ms", "ms", Aim::None),
+            Spec::new("functions.dead_letter.peak_mb", "MB", Aim::None),
+            Spec::new("functions.detail_processor.start_ms", "ms", Aim::None),
+            Spec::new("functions.detail_processor.peak_mb", "MB", Aim::None),
+            Spec::new("functions.query_api.start_ms", "ms", Aim::None),
+            Spec::new("functions.query_api.peak_mb", "MB", Aim::None),
+            Spec::new("functions.reference_sync.start_ms", "ms", Aim::None),
+            Spec::new("functions.reference_sync.peak_mb", "MB", Aim::None),
+            Spec::new("functions.settlement_upload.start_ms", "ms", Aim::None),
+            Spec::new("functions.settlement_upload.peak_mb", "MB", Aim::None),
+            Spec::new("functions.sweeper.start_ms", "ms", Aim::None),
+            Spec::new("functions.sweeper.peak_mb", "MB", Aim::None),
+        ],
+        run: functions::measure,
+    },
 ];
 
 /// What people do to a whole batch, in a process of its own.
@@ -189,6 +213,7 @@ fn main() -> ExitCode {
     let setting = Setting {
         clock: Clock::system(),
         scratch: arguments.scratch.clone(),
+        packages: arguments.packages.clone(),
         details: arguments.details,
     };
     let done = match arguments.child {

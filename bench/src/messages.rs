@@ -83,7 +83,7 @@ async fn measure(setting: &Setting) -> anyhow::Result<Values> {
 }
 
 /// A message by its number.
-fn body(number: u32) -> Value {
+pub(crate) fn body(number: u32) -> Value {
     let id = |kind: u128, number: u32| {
         Uuid::from_u128(
             0x0190_a6a0_0000_7000_8000_0000_0000_0000 + (kind << 32) + u128::from(number),

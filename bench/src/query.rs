@@ -12,7 +12,7 @@ use http::{HeaderMap, Request};
 use serde_json::Value;
 use tower::ServiceExt;
 use weir_api::Api;
-use weir_domain::{BatchId, BatchOrdinal, FileId, LineNumber, Permission};
+use weir_domain::{BatchId, BatchOrdinal, ClientId, FileId, LineNumber, Permission, ProgramId};
 use weir_lambda::Parts;
 use weir_local::demo;
 use weir_runtime::{AwsClients, AwsOptions, Reader};
@@ -206,14 +206,27 @@ async fn upload(uploader: &Uploader, parts: &Parts, number: u32) -> anyhow::Resu
 
 /// An operator's key: it is told what was read.
 async fn key(store: &Store, parts: &Parts) -> anyhow::Result<String> {
+    key_for(store, parts, &[Permission::BatchesRead], None).await
+}
+
+/// A new key that may do this, of a program or of an operator.
+pub(crate) async fn key_for(
+    store: &Store,
+    parts: &Parts,
+    allowed: &[Permission],
+    of: Option<(ClientId, ProgramId)>,
+) -> anyhow::Result<String> {
     let key = parts.random.uuid_v4().to_string();
     let now = parts.clock.now();
+    let permissions = allowed
+        .iter()
+        .map(|permission| permission.name().to_owned());
     let record = ApiKeyRecord {
         id: parts.random.uuid_v7(now),
         name: "bench".to_owned(),
-        permissions: vec![Permission::BatchesRead.name().to_owned()],
-        client_id: None,
-        program_id: None,
+        permissions: permissions.collect(),
+        client_id: of.map(|(client, _)| client),
+        program_id: of.map(|(_, program)| program),
         seller_id: None,
         created_at: now,
         expires_at: None,
