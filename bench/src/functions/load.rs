@@ -232,8 +232,11 @@ impl Load {
 
 /// Messages that tell of reference data.
 fn told() -> anyhow::Result<Vec<Value>> {
-    let together = (0..TIMES).map(|time| {
-        let bodies = (0..RECORDS).map(|record| messages::body(time * RECORDS + record).to_string());
+    // The client, its program, and then what belongs to them: what comes before those waits.
+    let alone = (0..2).map(|number| (number, number..number + 1));
+    let others = (0..TIMES).map(|time| (time + 2, 2 + time * RECORDS..2 + (time + 1) * RECORDS));
+    let together = alone.chain(others).map(|(time, numbers)| {
+        let bodies = numbers.map(|number| messages::body(number).to_string());
         numbered(records("sqs-reference", bodies)?, time)
     });
     together.collect()
