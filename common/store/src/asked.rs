@@ -81,16 +81,50 @@ impl AskedRecord {
         batch: &Batch,
         action: AskedAction,
         id: Uuid,
+        by: (&str, &str),
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            batch_id: Some(batch.id),
+            client_id: Some(batch.client_id),
+            program_id: Some(batch.program_id),
+            seller_id: batch.seller_id,
+            ..Self::begun(batch.id.file(), action, id, by, now)
+        }
+    }
+
+    /// Something that was asked of a file, and is done at once.
+    pub fn of_file(
+        file: &File,
+        action: AskedAction,
+        id: Uuid,
+        by: (&str, &str),
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            client_id: file.client_id,
+            program_id: file.program_id,
+            seller_id: file.seller_id,
+            ended_at: Some(now),
+            ..Self::begun(file.id, action, id, by, now)
+        }
+    }
+
+    /// Something that was asked, of nobody yet, nothing of which is done.
+    fn begun(
+        file_id: FileId,
+        action: AskedAction,
+        id: Uuid,
         (actor, correlation_id): (&str, &str),
         now: DateTime<Utc>,
     ) -> Self {
         Self {
             id,
-            file_id: batch.id.file(),
-            batch_id: Some(batch.id),
-            client_id: Some(batch.client_id),
-            program_id: Some(batch.program_id),
-            seller_id: batch.seller_id,
+            file_id,
+            batch_id: None,
+            client_id: None,
+            program_id: None,
+            seller_id: None,
             action,
             asked: "{}".to_owned(),
             actor: actor.to_owned(),
@@ -101,35 +135,6 @@ impl AskedRecord {
             left_count: 0,
             updated_at: now,
             ended_at: None,
-            ended_by: None,
-        }
-    }
-
-    /// Something that was asked of a file, and is done at once.
-    pub fn of_file(
-        file: &File,
-        action: AskedAction,
-        id: Uuid,
-        (actor, correlation_id): (&str, &str),
-        now: DateTime<Utc>,
-    ) -> Self {
-        Self {
-            id,
-            file_id: file.id,
-            batch_id: None,
-            client_id: file.client_id,
-            program_id: file.program_id,
-            seller_id: file.seller_id,
-            action,
-            asked: "{}".to_owned(),
-            actor: actor.to_owned(),
-            correlation_id: correlation_id.to_owned(),
-            at: asked_at(id, now),
-            detail_count: 0,
-            changed_count: 0,
-            left_count: 0,
-            updated_at: now,
-            ended_at: Some(now),
             ended_by: None,
         }
     }

@@ -27,7 +27,6 @@ use weir_domain::{
     BatchId, BatchNumber, BatchStatus, ChargeId, DetailId, SellerId, TransactionType,
 };
 
-use crate::details::transaction_error;
 use crate::error::{sorted, unavailable};
 use crate::item::{Item, Reader, Writer, number as number_value, text, uuid};
 use crate::tables::{BATCHES, LOOKUPS};
@@ -282,23 +281,9 @@ impl Store {
             .expression_attribute_values(":none", number_value(0))
             .build()
             .map_err(incomplete)?;
-        let answer = self
-            .dynamodb()
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .transact_items(TransactWriteItem::builder().condition_check(check).build())
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| transaction_error(OPERATION, error));
-        match answer {
-            Ok(answer) => {
-                self.capacity.wrote(answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(StoreError::Conflict { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let put = TransactWriteItem::builder().put(put).build();
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        self.together(OPERATION, vec![put, check]).await
     }
 
     /// Claims a batch number that is free or this batch's own; gives the batch that has it otherwise.

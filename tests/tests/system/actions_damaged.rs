@@ -95,6 +95,28 @@ async fn what_cannot_be_read_keeps_none_of_its_neighbours_from_being_sent_or_wok
 }
 
 #[tokio::test]
+async fn a_confirmed_draft_that_cannot_be_read_keeps_none_of_its_neighbours_from_being_sent() {
+    let rig = Rig::start().await;
+    let file = taken(&rig, &refused_charges(3)).await;
+    rig.settle().await;
+    let batch = rig.batch(file, 1).await;
+    let clock = rig.parts.timeline.clock();
+    for line in 1..=3 {
+        let mended = text::charge(&format!("MO-{line}"), "3.00");
+        let written = drafts::write(&rig.parts.store, clock, &batch, line, &mended);
+        written.await.unwrap();
+    }
+    act(&rig, file, Do::ConfirmDrafts).await.unwrap();
+    rig.parts.damage(batch.id, 2, Some(2)).await;
+    let requests = rig.requests();
+    let messages = rig.messages().await;
+    assert_eq!(messages.len(), 1);
+    let failed = rig.process(&messages[0]).await.unwrap_err();
+    assert!(matches!(failed, ProcessError::Unreadable(1)), "{failed}");
+    assert_eq!(rig.requests() - requests, 2);
+}
+
+#[tokio::test]
 async fn a_named_detail_that_cannot_be_read_is_told_and_nothing_is_changed() {
     let rig = Rig::start().await;
     let file = taken(&rig, &refused_charges(3)).await;

@@ -83,24 +83,32 @@ async fn a_repeat_of_what_was_done_does_not_send_what_somebody_has_cancelled_sin
     assert_in_step(&rig, file).await;
 }
 
+/// How many lines the requests name that are cut short: seven transactions.
+const LINES: u32 = 200;
+
+/// A request that retries every line, whose function dies after the first of its transactions; how
+/// many lines were changed by then.
+async fn cut_short(rig: &Rig, file: FileId, lines: &[u32], request: &Asked) -> u64 {
+    let first_is_open =
+        async { while rig.detail(file, 1, 1).await.status != DetailStatus::Unprocessed {} };
+    tokio::select! {
+        biased;
+        () = first_is_open => {}
+        done = retry(rig, file, lines, request) => panic!("it was done: {done:?}"),
+    }
+    let changed = rig.batch(file, 1).await.counters.unprocessed;
+    assert!((1..u64::from(LINES)).contains(&changed), "{changed}");
+    changed
+}
+
 #[tokio::test]
 async fn a_repeat_of_what_was_done_in_part_goes_on_where_it_ended_and_leaves_the_rest_as_it_is() {
-    const LINES: u32 = 200;
     let rig = Rig::start().await;
     let file = taken(&rig, &refused_charges(LINES)).await;
     rig.settle().await;
     let request = repeatable(&rig);
     let lines: Vec<u32> = (1..=LINES).collect();
-    let first_is_open =
-        async { while rig.detail(file, 1, 1).await.status != DetailStatus::Unprocessed {} };
-    // The function dies after the first of seven transactions.
-    tokio::select! {
-        biased;
-        () = first_is_open => {}
-        done = retry(&rig, file, &lines, &request) => panic!("it was done: {done:?}"),
-    }
-    let changed = rig.batch(file, 1).await.counters.unprocessed;
-    assert!((1..u64::from(LINES)).contains(&changed), "{changed}");
+    cut_short(&rig, file, &lines, &request).await;
     act_on(&rig, file, Do::Cancel, &[1]).await.unwrap();
     let requests = rig.requests();
     let repeated = retry(&rig, file, &lines, &request).await.unwrap();
@@ -114,28 +122,18 @@ async fn a_repeat_of_what_was_done_in_part_goes_on_where_it_ended_and_leaves_the
 
 #[tokio::test]
 async fn a_repeat_that_is_refused_says_what_its_first_run_has_changed() {
-    const LINES: u32 = 200;
     let rig = Rig::start().await;
     let file = taken(&rig, &refused_charges(LINES)).await;
     rig.settle().await;
     let request = repeatable(&rig);
     let lines: Vec<u32> = (1..=LINES).collect();
-    let first_is_open =
-        async { while rig.detail(file, 1, 1).await.status != DetailStatus::Unprocessed {} };
-    tokio::select! {
-        biased;
-        () = first_is_open => {}
-        done = retry(&rig, file, &lines, &request) => panic!("it was done: {done:?}"),
-    }
-    let changed = rig.batch(file, 1).await.counters.unprocessed;
+    let changed = cut_short(&rig, file, &lines, &request).await;
     act_on(&rig, file, Do::Retry, &[LINES]).await.unwrap();
     match retry(&rig, file, &lines, &request).await {
         Err(ActionError::PartlyRefused {
             changed: told,
             refused,
-        }) => {
-            assert_eq!((told as u64, refused.len()), (changed, 1));
-        }
+        }) => assert_eq!((told as u64, refused.len()), (changed, 1)),
         other => panic!("{other:?}"),
     }
 }

@@ -187,7 +187,7 @@ impl Processor {
         let mut wanted = Vec::new();
         let place = group.batch.place();
         let read = self.store.readable_details_with_payloads(&place, lines);
-        let (details, unreadable) = read.await?;
+        let (details, mut unreadable) = read.await?;
         for (line, (detail, payload)) in details {
             match decide(&detail, now, &self.options) {
                 Decision::Nothing => {}
@@ -195,10 +195,11 @@ impl Processor {
                 Decision::NotBefore(until) if until - now > EARLY_MAX => {}
                 Decision::NotBefore(until) => wakes.add(line, until),
                 Decision::GiveUp(ended) => outcomes.push(self.give_up(group, detail, &ended, now)),
-                Decision::Send => {
-                    let payload = self.payload_of(group, &detail, payload).await?;
-                    wanted.push((detail, payload));
-                }
+                Decision::Send => match self.payload_of(group, &detail, payload).await {
+                    Ok(payload) => wanted.push((detail, payload)),
+                    Err(StoreError::Corrupt { .. }) => drop(unreadable.insert(line)),
+                    Err(error) => return Err(error.into()),
+                },
             }
         }
         let taken = self

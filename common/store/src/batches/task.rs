@@ -274,7 +274,7 @@ impl Store {
     }
 
     /// A transaction; `false` when its condition does not hold.
-    async fn together(
+    pub(crate) async fn together(
         &self,
         operation: &'static str,
         actions: Vec<TransactWriteItem>,
