@@ -117,11 +117,31 @@ impl TelemetryOptions {
         if filter.is_empty() {
             return Self::default();
         }
-        // A level that is left out would silently be that of errors.
-        if filter.split(',').any(|part| part.ends_with('=')) || filter.parse::<Targets>().is_err() {
-            reader.problem("WEIR_LOG", "a level, or levels by module, such as `info`");
+        if !filter.split(',').all(is_meant) || filter.parse::<Targets>().is_err() {
+            reader.problem(
+                "WEIR_LOG",
+                "a level (off, error, warn, info, debug or trace), or levels by module as in \
+                 `info, weir_store=debug`",
+            );
         }
         Self { filter }
+    }
+}
+
+/// Whether a part is a level, or a module with one. The parser takes more, and amiss: a misspelt level
+/// for a module of which everything is logged, a module without a level behind its `=` for one of which
+/// errors are.
+fn is_meant(part: &str) -> bool {
+    let is_level = |text: &str| !text.is_empty() && text.parse::<LevelFilter>().is_ok();
+    let is_module = |text: &str| {
+        let mut names = text.split("::");
+        names.all(|name| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+    };
+    match part.split_once('=') {
+        None => is_level(part),
+        Some((module, level)) => is_module(module) && is_level(level),
     }
 }
 

@@ -180,6 +180,38 @@ fn what_is_logged_is_a_setting_and_a_wrong_one_is_a_problem() {
 }
 
 #[test]
+fn a_word_that_is_no_level_is_refused_and_not_taken_for_a_module() {
+    let read = |value: &str| {
+        let mut reader = Reader::new([("WEIR_LOG".to_owned(), value.to_owned())]);
+        TelemetryOptions::read(&mut reader);
+        reader.finish()
+    };
+    for level in ["off", "error", "warn", "info", "debug", "trace", "INFO"] {
+        assert_eq!(read(level), Ok(()), "{level:?}");
+        assert_eq!(read(&format!("info, weir_store::files={level}")), Ok(()));
+    }
+    for wrong in [
+        "infos",
+        "verbose",
+        "weir_store",
+        "info weir_store=debug",
+        "info; weir_store=debug",
+        "info, weir_store",
+        "weir_store:debug",
+        "=debug",
+        "weir store=debug",
+        "weir_store:::files=debug",
+        "weir_store[span]=debug",
+        "weir_store=infos",
+        "debugg, info",
+    ] {
+        let error = read(wrong).unwrap_err().to_string();
+        assert!(error.contains("WEIR_LOG"), "{wrong:?}: {error}");
+        assert!(error.contains("off, error, warn, info, debug or trace"));
+    }
+}
+
+#[test]
 fn spaces_and_empty_parts_of_what_is_logged_say_nothing() {
     let read = |value: &str| {
         let mut reader = Reader::new([("WEIR_LOG".to_owned(), value.to_owned())]);
