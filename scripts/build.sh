@@ -14,7 +14,7 @@ PROFILE=${PROFILE:-release}
 OUT=${OUT:-target/lambda}
 NATIVE=${NATIVE:-}
 
-require_tools cargo cc
+require_tools cargo cc python3
 case $ARCH in
     arm64) target=aarch64-unknown-linux-gnu flag=--arm64 ;;
     x86_64) target=x86_64-unknown-linux-gnu flag=--x86-64 ;;

@@ -11,13 +11,14 @@ install_command() {
         case $1 in
             cargo) say "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env" ;;
             cc) say 'xcode-select --install' ;;
-            python3-venv) say 'brew install python' ;;
+            python3*) say 'brew install python' ;;
             *) say "brew install $1" ;;
         esac
     else
         case $1 in
             cargo) say "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env" ;;
             cc) say 'sudo apt-get install -y build-essential' ;;
+            python3*) say 'sudo apt-get install -y python3-venv' ;;
             *) say "sudo apt-get install -y $1" ;;
         esac
     fi

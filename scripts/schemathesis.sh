@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
-require_tools cargo curl
+require_tools cargo curl python3
 SEED=${SEED:-1}
 EXAMPLES=${EXAMPLES:-10}
 

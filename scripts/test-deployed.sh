@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
-require_tools cargo cc
+require_tools cargo cc python3
 if [ "$(uname -s)" != Linux ]; then
     fail 'The emulator runs the packages on this machine, so this machine must be Linux.'
 fi

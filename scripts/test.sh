@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
-require_tools cargo cc
+require_tools cargo cc python3
 if ! cargo nextest --version >/dev/null 2>&1; then
     say 'cargo-nextest is missing; building it takes some minutes, once.'
     step 'cargo-nextest' cargo install cargo-nextest --locked --version '^0.9'

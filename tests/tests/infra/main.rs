@@ -15,6 +15,7 @@ mod permissions;
 mod queues;
 mod rights;
 mod routes;
+mod scripts;
 mod tables;
 mod tags;
 mod template;
