@@ -1,5 +1,6 @@
 //! The embedded services and the simulator, with nothing that works on them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -9,7 +10,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use weir_domain::{BatchId, ObjectIdentity};
+use weir_domain::{BatchId, ObjectIdentity, SellerId};
 use weir_local::demo;
 use weir_local::embedded::{
     ACCESS_KEY_ID, Dynamodb, ObjectCreated, Outside, QueueCounts, REGION, S3, S3Options,
@@ -202,11 +203,36 @@ impl Parts {
         let (kind, number) = payload.map_or((0, 0), |version| (1, version));
         let record = kind * 1_000_000_000_000 + u64::from(line) * 100_000 + u64::from(number);
         let attribute = if payload.is_some() { "blob" } else { "status" };
+        let key = [
+            ("shard", AttributeValue::S(format!("{batch}.0"))),
+            ("record", AttributeValue::N(record.to_string())),
+        ];
+        self.damage_item("details", key.into(), attribute).await;
+    }
+
+    /// Damages the item of a batch in the same way.
+    pub async fn damage_batch(&self, batch: BatchId) {
+        let key = ("id", AttributeValue::S(batch.to_string()));
+        self.damage_item("batches", [key].into(), "status").await;
+    }
+
+    /// Damages what says which batch has a seller's number.
+    pub async fn damage_claim(&self, seller: SellerId, number: &str) {
+        let key = [
+            ("key", AttributeValue::S(format!("batch#{seller}#{number}"))),
+            ("target", AttributeValue::S("claim".to_owned())),
+        ];
+        self.damage_item("lookups", key.into(), "batch").await;
+    }
+
+    async fn damage_item(&self, table: &str, key: BTreeMap<&str, AttributeValue>, attribute: &str) {
+        let key = key
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
         self.tables
             .update_item()
-            .table_name(format!("{}details", self.names.table_prefix))
-            .key("shard", AttributeValue::S(format!("{batch}.0")))
-            .key("record", AttributeValue::N(record.to_string()))
+            .table_name(format!("{}{table}", self.names.table_prefix))
+            .set_key(Some(key.collect()))
             .update_expression("SET #damaged = :damage")
             .condition_expression("attribute_exists(#damaged)")
             .expression_attribute_names("#damaged", attribute)

@@ -52,7 +52,7 @@ pub use error::StoreError;
 pub use file_names::NamedFile;
 pub use files::{AwaitedParts, File, FileContent, Stage};
 pub use keys::{BatchesOf, FilesOf, ReferencesOf};
-pub use lookups::Side;
+pub use lookups::{NumberHolder, Side};
 pub use messages::{MESSAGES_PREFIX, Message, MessageMark};
 pub use names::Names;
 pub use objects::{ObjectReader, SignedPut};

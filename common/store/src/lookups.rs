@@ -14,7 +14,7 @@
 //! and the last are claimed by a condition.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
@@ -88,6 +88,42 @@ pub(crate) fn charge_item(charge: ChargeId, detail: &Detail) -> Item {
         .with("key", text(key))
         .with("target", text(detail.id.to_string()))
         .finish()
+}
+
+/// Who has a number that another batch wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberHolder {
+    /// A batch.
+    Batch(BatchId),
+    /// A batch whose item cannot be read.
+    Unreadable(BatchId),
+    /// What says which batch it is cannot be read.
+    Unknown,
+}
+
+impl NumberHolder {
+    /// The batch, where it is known.
+    pub fn batch(&self) -> Option<BatchId> {
+        match self {
+            Self::Batch(id) | Self::Unreadable(id) => Some(*id),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Whether something that is kept of it was damaged.
+    pub fn is_damaged(&self) -> bool {
+        !matches!(self, Self::Batch(_))
+    }
+}
+
+impl fmt::Display for NumberHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Batch(id) => write!(f, "{id}"),
+            Self::Unreadable(id) => write!(f, "{id}, of which what is kept cannot be read"),
+            Self::Unknown => f.write_str("one that is not known, as its claim cannot be read"),
+        }
+    }
 }
 
 impl PutBuffer {
@@ -229,25 +265,31 @@ impl Store {
     }
 
     /// Claims a batch number for a batch: `None` when it is this batch's now or was already,
-    /// otherwise the batch that has it. One that was given up, because taking it again failed late, has
-    /// none any more.
+    /// otherwise who has it. A batch that was given up, because taking it again failed late, has none
+    /// any more. One that cannot be read keeps it: it may have been charged.
     pub async fn claim_batch_number(
         &self,
         seller: SellerId,
         number: &BatchNumber,
         batch: BatchId,
-    ) -> Result<Option<BatchId>, StoreError> {
-        let Some(holder) = self.try_claim(seller, number, batch).await? else {
-            return Ok(None);
+    ) -> Result<Option<NumberHolder>, StoreError> {
+        let holder = match self.try_claim(seller, number, batch).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(holder)) => holder,
+            Err(StoreError::Corrupt { .. }) => return Ok(Some(NumberHolder::Unknown)),
+            Err(error) => return Err(error),
         };
-        let found = self.batch(holder).await?;
-        if !found.is_some_and(|holder| holder.is_given_up()) {
-            return Ok(Some(holder));
+        let held = Some(NumberHolder::Batch(holder));
+        match self.batch(holder).await {
+            Ok(Some(found)) if found.is_given_up() => {}
+            Ok(_) => return Ok(held),
+            Err(StoreError::Corrupt { .. }) => return Ok(Some(NumberHolder::Unreadable(holder))),
+            Err(error) => return Err(error),
         }
         let is_ours = self
             .take_claim_over(seller, number, (holder, batch))
             .await?;
-        Ok((!is_ours).then_some(holder))
+        Ok(held.filter(|_| !is_ours))
     }
 
     /// Takes a claim from a batch that is given up in this very moment: it is in no task, and begins
@@ -333,12 +375,12 @@ impl Store {
 }
 
 impl Store {
-    /// Which of some numbers of sellers' batches are taken, and by which batch: not by one that was given
+    /// Which of some numbers of sellers' batches are taken, and by whom: not by a batch that was given
     /// up. Strongly consistent.
     pub async fn batches_numbered(
         &self,
         numbers: &[(SellerId, BatchNumber)],
-    ) -> Result<HashMap<(SellerId, BatchNumber), BatchId>, StoreError> {
+    ) -> Result<HashMap<(SellerId, BatchNumber), NumberHolder>, StoreError> {
         let mut by_key: HashMap<String, &(SellerId, BatchNumber)> = HashMap::new();
         for number in numbers {
             by_key.insert(claim_key(number.0, &number.1), number);
@@ -355,16 +397,20 @@ impl Store {
         for item in items.await? {
             let read = reader(&item);
             if let Some(number) = by_key.get(read.text("key")?) {
-                taken.insert((*number).clone(), read.id("batch")?);
+                let holder = read.id("batch").map(NumberHolder::Batch);
+                taken.insert((*number).clone(), holder.unwrap_or(NumberHolder::Unknown));
             }
         }
-        let holders: Vec<BatchId> = taken.values().copied().collect();
-        let holders = self.batches(&holders).await?.into_iter();
-        let given_up: HashSet<BatchId> = holders
-            .filter(Batch::is_given_up)
-            .map(|batch| batch.id)
-            .collect();
-        taken.retain(|_, holder| !given_up.contains(holder));
+        let holders: Vec<BatchId> = taken.values().filter_map(NumberHolder::batch).collect();
+        let (found, unreadable) = self.readable_batches(&holders).await?;
+        let given_up = found.into_iter().filter(Batch::is_given_up);
+        let given_up: HashSet<BatchId> = given_up.map(|batch| batch.id).collect();
+        taken.retain(|_, holder| holder.batch().is_none_or(|id| !given_up.contains(&id)));
+        for holder in taken.values_mut() {
+            if let Some(id) = holder.batch().filter(|id| unreadable.contains(id)) {
+                *holder = NumberHolder::Unreadable(id);
+            }
+        }
         Ok(taken)
     }
 }

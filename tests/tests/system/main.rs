@@ -20,6 +20,7 @@ mod actions_table;
 mod actions_tasks;
 mod bad_input;
 mod cost;
+mod damaged_claims;
 mod dead_letters;
 mod end_to_end;
 mod faults;

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use weir_domain::{
-    BatchNumber, BatchStatus, ClientId, Counters, Currency, DetailId, DetailStatus, ProgramId,
-    SellerId,
+    BatchId, BatchNumber, BatchStatus, ClientId, Counters, Currency, DetailId, DetailStatus,
+    ProgramId, SellerId,
 };
 use weir_servicegate::{
     BatchHeader, BatchSummary, Checkpoint as ReaderCheckpoint, Item, Options, Record,
@@ -177,27 +177,7 @@ impl<'a> Split<'a> {
                     seller_unknown(&header.seller, self.program_id, self.file.seller_id)
                 ),
             },
-            Some(seller) => {
-                let store = &self.uploader.store;
-                match store
-                    .claim_batch_number(seller.id, &header.number, batch_id)
-                    .await?
-                {
-                    None => Taken::By {
-                        seller: seller.id,
-                        name: seller.name,
-                    },
-                    Some(other) => Taken::Not {
-                        seller: Some(seller.id),
-                        name: Some(seller.name),
-                        why: format!(
-                            "{}; nothing of this one is charged. If it is another batch, upload it \
-                             under another number",
-                            number_taken(&header.number, other)
-                        ),
-                    },
-                }
-            }
+            Some(seller) => self.claim(&header.number, batch_id, seller).await?,
         };
         self.state.batch = Some(OpenBatch {
             number: header.number,
@@ -208,6 +188,37 @@ impl<'a> Split<'a> {
             counters: Counters::default(),
         });
         Ok(())
+    }
+
+    /// Claims a batch's number for it. A batch that has the number and cannot be read keeps it, and
+    /// costs this one alone, not its file.
+    async fn claim(
+        &self,
+        number: &BatchNumber,
+        batch: BatchId,
+        seller: Seller,
+    ) -> Result<Taken, UploadError> {
+        let store = &self.uploader.store;
+        let claimed = store.claim_batch_number(seller.id, number, batch).await?;
+        let Some(other) = claimed else {
+            return Ok(Taken::By {
+                seller: seller.id,
+                name: seller.name,
+            });
+        };
+        if other.is_damaged() {
+            let seller = seller.id;
+            tracing::error!(batch_id = %batch, %seller, %number, "a batch is not taken: its number is of {other}");
+        }
+        Ok(Taken::Not {
+            seller: Some(seller.id),
+            name: Some(seller.name),
+            why: format!(
+                "{}; nothing of this one is charged. If it is another batch, upload it under another \
+                 number",
+                number_taken(number, other)
+            ),
+        })
     }
 
     /// The seller that a batch names, if it is in the uploader's program.
@@ -302,7 +313,7 @@ impl<'a> Split<'a> {
 /// The detail of a record, with what is sent for it; `None` when the reader kept no source text.
 fn make_detail(
     record: Record,
-    batch: weir_domain::BatchId,
+    batch: BatchId,
     seller: SellerId,
     made_at: DateTime<Utc>,
 ) -> Option<(Detail, Payload)> {

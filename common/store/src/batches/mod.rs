@@ -3,6 +3,8 @@
 mod counters;
 mod task;
 
+use std::collections::HashSet;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use chrono::{DateTime, Utc};
 pub use counters::{ChangedBy, CounterChange};
@@ -227,6 +229,27 @@ impl Store {
         let items = self.items_by_key(&BATCHES, "read batches", keys).await?;
         let found: Result<Vec<_>, _> = items.iter().map(Batch::from_item).collect();
         Ok(in_order_of(ids, |batch: &Batch| batch.id, found?))
+    }
+
+    /// The batches with some ids that can be read, in any order, and the ids of those that cannot.
+    pub(crate) async fn readable_batches(
+        &self,
+        ids: &[BatchId],
+    ) -> Result<(Vec<Batch>, HashSet<BatchId>), StoreError> {
+        let keys = keys_of(ids, |id| id.to_string());
+        let mut found = Vec::new();
+        let mut unreadable = HashSet::new();
+        for item in self.items_by_key(&BATCHES, "read batches", keys).await? {
+            match Batch::from_item(&item) {
+                Ok(batch) => found.push(batch),
+                // Its key can be read: it was asked for by it.
+                Err(error) => {
+                    let id = Reader::new(BATCHES.name, "a batch", &item).parsed("id");
+                    unreadable.insert(id.map_err(|_: StoreError| error)?);
+                }
+            }
+        }
+        Ok((found, unreadable))
     }
 
     /// Makes a batch; one that exists stays as it is, because whoever made it wrote the same.
