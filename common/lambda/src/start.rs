@@ -11,7 +11,7 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
 use weir_runtime::telemetry::{self, TelemetryOptions};
-use weir_runtime::{Clock, ConfigError, CorrelationId, Metric, Metrics, Random, Reader};
+use weir_runtime::{Clock, ConfigError, CorrelationId, Metric, Metrics, Namespace, Random, Reader};
 
 use crate::deadline::Deadline;
 
@@ -50,6 +50,7 @@ where
     let clock = Clock::system();
     let mut reader = Reader::from_env();
     let options = TelemetryOptions::read(&mut reader);
+    let namespace = Namespace::read(&mut reader);
     require_lambda(&mut reader);
     let settings = read(&mut reader);
     let read = reader.finish();
@@ -65,7 +66,7 @@ where
     let outcome = read.map_err(StartError::Settings).and_then(|()| {
         let parts = Parts {
             random: Random::system(),
-            metrics: Metrics::stdout(function_name, clock.clone()),
+            metrics: Metrics::stdout(namespace, function_name, clock.clone()),
             clock,
         };
         executor()?.block_on(run(settings, parts, build, handle))

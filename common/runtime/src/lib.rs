@@ -29,6 +29,6 @@ pub use config::{ConfigError, Reader};
 pub use http::{
     Http, HttpError, HttpOptions, HttpRequest, HttpResponse, StreamBody, Transport, Url,
 };
-pub use metrics::{Metric, Metrics};
+pub use metrics::{Metric, Metrics, Namespace};
 pub use random::Random;
 pub use telemetry::CorrelationId;

@@ -3,6 +3,7 @@
 //! What is recorded adds up in memory until [`Metrics::flush`] writes it; CloudWatch makes metrics
 //! out of the line without a call being made. The names are a closed list, [`Metric`], and there is one
 //! dimension, the function: each combination of dimensions is a metric of its own that is paid for.
+//! A deployment has a [`Namespace`] of its own, so that none sets off the alarms of another.
 //!
 //! Invariants: a count is never lost between flushes, and saturates instead of wrapping; durations are
 //! written before they pass the 100 values that the format allows a document; a flush with nothing to
@@ -20,9 +21,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
+use crate::config::Reader;
 
-/// The namespace of every metric.
-pub const NAMESPACE: &str = "Weir";
+/// How long a namespace may be, in characters, by CloudWatch.
+pub const NAMESPACE_CHARS_MAX: usize = 255;
 
 /// How many values of one metric a document may hold, by the format.
 const VALUES_MAX: usize = 100;
@@ -112,11 +114,40 @@ metrics! {
     InvocationTime = "invocation_time", Milliseconds;
 }
 
+/// What every metric of a deployment is in: 1 to 255 letters, digits and `.-_/#`, as CloudWatch takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace(Arc<str>);
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self(Arc::from("Weir"))
+    }
+}
+
+impl Namespace {
+    /// Reads `WEIR_METRICS_NAMESPACE`. Default: `Weir`. Anything else than a namespace is noted as a problem.
+    pub fn read(reader: &mut Reader) -> Self {
+        const NAME: &str = "WEIR_METRICS_NAMESPACE";
+        let Some(name) = reader.optional_text(NAME) else {
+            return Self::default();
+        };
+        let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#".contains(&byte);
+        if name.len() > NAMESPACE_CHARS_MAX || !name.bytes().all(is_known) {
+            reader.problem(
+                NAME,
+                "1 to 255 letters, digits and `.-_/#`, such as `weir-dev`",
+            );
+        }
+        Self(Arc::from(name))
+    }
+}
+
 /// Where metrics are recorded. Clones record into the same place.
 #[derive(Clone)]
 pub struct Metrics {
     shared: Arc<Mutex<State>>,
     clock: Clock,
+    namespace: Namespace,
     function: Arc<str>,
 }
 
@@ -129,6 +160,7 @@ struct State {
 impl Metrics {
     /// Metrics of the function `function`, written to `writer`, a line at a time.
     pub fn new(
+        namespace: Namespace,
         function: impl Into<Arc<str>>,
         clock: Clock,
         writer: impl Write + Send + 'static,
@@ -140,18 +172,19 @@ impl Metrics {
                 writer: Box::new(writer),
             })),
             clock,
+            namespace,
             function: function.into(),
         }
     }
 
     /// Metrics on standard output, where Lambda reads them.
-    pub fn stdout(function: impl Into<Arc<str>>, clock: Clock) -> Self {
-        Self::new(function, clock, io::stdout())
+    pub fn stdout(namespace: Namespace, function: impl Into<Arc<str>>, clock: Clock) -> Self {
+        Self::new(namespace, function, clock, io::stdout())
     }
 
     /// Metrics that go nowhere.
     pub fn discarded(clock: Clock) -> Self {
-        Self::new("none", clock, io::sink())
+        Self::new(Namespace::default(), "none", clock, io::sink())
     }
 
     /// Adds `value` to a count. Zero is recorded too: it tells "none" from "not measured".
@@ -227,7 +260,7 @@ fn document(metrics: &Metrics, values: Vec<(Metric, Value)>) -> Value {
         json!({
             "Timestamp": metrics.clock.now().timestamp_millis(),
             "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
+                "Namespace": &*metrics.namespace.0,
                 "Dimensions": [["function"]],
                 "Metrics": definitions,
             }],

@@ -13,15 +13,25 @@ fn is_known(metric: &str, function: &str) -> bool {
         && names().iter().any(|known| known == function)
 }
 
+/// Where the functions put their metrics: no other deployment does.
+fn own_namespace(template: &Template) -> String {
+    let told = &template.globals()["Environment"]["Variables"];
+    let namespace = template.text(&told["WEIR_METRICS_NAMESPACE"]);
+    assert_eq!(namespace, "weir-dev");
+    namespace
+}
+
 #[test]
 fn every_alarm_on_the_code_s_own_metrics_is_on_one_that_there_is() {
     let template = Template::read();
     let mut watched = BTreeSet::new();
     for alarm in template.of("AWS::CloudWatch::Alarm") {
         let properties = alarm.properties;
-        if properties["Namespace"] != "Weir" {
+        let namespace = template.text(&properties["Namespace"]);
+        if namespace.starts_with("AWS/") {
             continue;
         }
+        assert_eq!(namespace, own_namespace(&template), "{}", alarm.id);
         let metric = text(&properties["MetricName"]);
         let dimension = &properties["Dimensions"][0];
         assert_eq!(dimension["Name"], "function", "{}", alarm.id);
@@ -84,7 +94,8 @@ fn the_dashboard_shows_what_there_is() {
     let mut shown = 0;
     for widget in body["widgets"].as_array().unwrap() {
         for metric in widget["properties"]["metrics"].as_array().unwrap() {
-            if metric[0] == "Weir" {
+            let namespace = text(&metric[0]).replace("${Stage}", "dev");
+            if namespace == own_namespace(&template) {
                 assert!(is_known(text(&metric[1]), text(&metric[3])), "{metric}");
                 shown += 1;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use weir_runtime::telemetry::TelemetryOptions;
-use weir_runtime::{ConfigError, Reader};
+use weir_runtime::{ConfigError, Namespace, Reader};
 
 use crate::template::{Resource, Template, root, text};
 
@@ -54,6 +54,7 @@ fn read(function: &str, variables: &Variables) -> Result<(), ConfigError> {
     let region = ("AWS_REGION".to_owned(), "eu-central-1".to_owned());
     let mut reader = Reader::new(set.chain([region]));
     let _ = TelemetryOptions::read(&mut reader);
+    let _ = Namespace::read(&mut reader);
     let reader_of = &mut reader;
     match function {
         "action-api" => drop(weir_action_api::read(reader_of)),

@@ -26,7 +26,13 @@ impl Written {
 fn metrics() -> (Metrics, Written) {
     let (clock, _) = Clock::manual(DateTime::from_timestamp_millis(1_795_348_800_123).unwrap());
     let written = Written::default();
-    (Metrics::new("sweeper", clock, written.clone()), written)
+    let namespace = Namespace::read(&mut reader("weir-dev"));
+    let metrics = Metrics::new(namespace, "sweeper", clock, written.clone());
+    (metrics, written)
+}
+
+fn reader(namespace: &str) -> Reader {
+    Reader::new([("WEIR_METRICS_NAMESPACE".to_owned(), namespace.to_owned())])
 }
 
 /// The rules of the format's JSON schema that concern us, written out.
@@ -37,7 +43,7 @@ fn check_shape(line: &Value) {
     assert!(!directives.is_empty(), "{line}");
     for directive in directives {
         let namespace = directive["Namespace"].as_str().unwrap();
-        assert!((1..=1024).contains(&namespace.len()), "{line}");
+        assert!((1..=255).contains(&namespace.len()), "{line}");
         for dimensions in directive["Dimensions"].as_array().unwrap() {
             let dimensions = dimensions.as_array().unwrap();
             assert!(dimensions.len() <= 30, "{line}");
@@ -81,7 +87,7 @@ fn a_flush_writes_one_line_in_the_embedded_metric_format() {
             "_aws": {
                 "Timestamp": 1_795_348_800_123_u64,
                 "CloudWatchMetrics": [{
-                    "Namespace": "Weir",
+                    "Namespace": "weir-dev",
                     "Dimensions": [["function"]],
                     "Metrics": [
                         {"Name": "files_stored", "Unit": "Count"},
@@ -96,6 +102,22 @@ fn a_flush_writes_one_line_in_the_embedded_metric_format() {
             "platform_call_time": [12],
         })]
     );
+}
+
+#[test]
+fn a_namespace_has_up_to_255_characters_that_cloudwatch_takes() {
+    let is_taken = |namespace: &str| {
+        let mut reader = reader(namespace);
+        let _ = Namespace::read(&mut reader);
+        reader.finish().is_ok()
+    };
+    assert_eq!(Namespace::read(&mut reader("")), Namespace::default());
+    for good in ["w", "Weir/dev.1-a_b#c", &"w".repeat(254), &"w".repeat(255)] {
+        assert!(is_taken(good), "{good}");
+    }
+    for bad in ["weir dev", "weir:dev", "wéir", "\u{7}", &"w".repeat(256)] {
+        assert!(!is_taken(bad), "{bad}");
+    }
 }
 
 #[test]
@@ -142,7 +164,7 @@ fn a_line_that_cannot_be_written_harms_nobody() {
             Ok(())
         }
     }
-    let metrics = Metrics::new("sweeper", Clock::system(), Full);
+    let metrics = Metrics::new(Namespace::default(), "sweeper", Clock::system(), Full);
     metrics.count(Metric::Swept, 1);
     metrics.flush();
 }
