@@ -13,7 +13,6 @@ const WITHIN: &[(&str, &str)] = &[
         "objects of the one bucket; their names are not known beforehand",
     ),
     ("/messages/*", "bodies of messages; named by their messages"),
-    ("/index/*", "every index of the one table"),
 ];
 
 fn statements(template: &Template) -> Vec<(String, Value)> {

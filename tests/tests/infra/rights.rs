@@ -3,8 +3,9 @@
 //! The functions are built as they are deployed, from settings and nothing else, and do their work on
 //! the embedded services. Between them and each function lies a wire that is listened to
 //! ([`wire`]): every request is an action on a resource, as IAM names them. Each must be allowed, so
-//! that AWS refuses nothing that the play needs; and what is allowed must have been asked for, or be
-//! said below with its reason, so that a right that nobody needs any more is noticed.
+//! that AWS refuses nothing that the play needs; and all that is allowed must have been asked for, so that
+//! a right that nobody needs any more is noticed. There is no list of exceptions: a right that is needed
+//! only when something comes in between has its scene in the play, in which that comes in between.
 
 mod calls;
 mod play;
@@ -25,66 +26,6 @@ const OF_THE_QUEUES: [&str; 3] = [
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
 ];
-/// S3 says 404 of an object that is gone only to those who may list the bucket, and 403 to others.
-const TO_BE_TOLD_404: &str = "no request needs it, an answer does";
-/// A statement names a table and its indexes, and every action on either.
-const BESIDE_AN_INDEX: &str = "only the indexes of the table are asked, in the same statement";
-/// One statement is for every table that is read.
-const OF_ALL_READ: &str = "the tables that are read share a statement";
-/// Somebody has to come in between, or be too slow.
-const OUT_OF_TURN: &str = "happens where another call, or the end of the time, comes in between";
-
-/// What is allowed and is not asked for in the play, each with the reason.
-const UNSEEN: &[(&str, &str, &str)] = &[
-    ("action-api", "dynamodb:BatchGetItem reference", OUT_OF_TURN),
-    ("action-api", "dynamodb:DeleteItem answers", OUT_OF_TURN),
-    ("action-api", "dynamodb:GetItem answers", OUT_OF_TURN),
-    ("action-api", "dynamodb:Query batches", BESIDE_AN_INDEX),
-    ("action-api", "dynamodb:Query reference", BESIDE_AN_INDEX),
-    ("action-api", "s3:ListBucket bucket", TO_BE_TOLD_404),
-    (
-        "detail-processor",
-        "dynamodb:BatchWriteItem details",
-        OUT_OF_TURN,
-    ),
-    ("detail-processor", "dynamodb:PutItem lookups", OUT_OF_TURN),
-    ("query-api", "dynamodb:BatchGetItem lookups", OF_ALL_READ),
-    ("query-api", "dynamodb:GetItem batches", OF_ALL_READ),
-    ("query-api", "dynamodb:GetItem details", OF_ALL_READ),
-    ("query-api", "dynamodb:GetItem files", OF_ALL_READ),
-    ("query-api", "dynamodb:GetItem lookups", OF_ALL_READ),
-    ("query-api", "dynamodb:GetItem messages", OF_ALL_READ),
-    ("query-api", "dynamodb:Query batches", BESIDE_AN_INDEX),
-    ("query-api", "dynamodb:Query files", BESIDE_AN_INDEX),
-    ("query-api", "dynamodb:Query messages", BESIDE_AN_INDEX),
-    ("query-api", "dynamodb:Query reference", BESIDE_AN_INDEX),
-    ("query-api", "s3:ListBucket bucket", TO_BE_TOLD_404),
-    (
-        "reference-sync",
-        "dynamodb:ConditionCheckItem reference",
-        OUT_OF_TURN,
-    ),
-    (
-        "reference-sync",
-        "dynamodb:UpdateItem reference",
-        OUT_OF_TURN,
-    ),
-    ("settlement-upload", "dynamodb:GetItem lookups", OUT_OF_TURN),
-    (
-        "settlement-upload",
-        "dynamodb:ConditionCheckItem batches",
-        OUT_OF_TURN,
-    ),
-    (
-        "settlement-upload",
-        "dynamodb:UpdateItem batches",
-        OUT_OF_TURN,
-    ),
-    ("settlement-upload", "s3:ListBucket bucket", TO_BE_TOLD_404),
-    ("settlement-upload", "sqs:SendMessage uploads", OUT_OF_TURN),
-    ("sweeper", "dynamodb:Query batches", BESIDE_AN_INDEX),
-    ("sweeper", "dynamodb:Query files", BESIDE_AN_INDEX),
-];
 
 /// A role's statements as pairs of an action and a resource, in the words of [`Call`].
 fn allowed(template: &Template, function: &Resource<'_>) -> BTreeSet<Call> {
@@ -97,11 +38,10 @@ fn allowed(template: &Template, function: &Resource<'_>) -> BTreeSet<Call> {
         for action in list(&statement["Action"]) {
             for resource in list(&statement["Resource"]) {
                 let (action, resource) = (text(action), resource_name(template, resource));
-                // An index knows no other action; those of its table are said beside it.
-                if action == "dynamodb:Query" || !resource.contains("/index/") {
-                    let action = action.to_owned();
-                    allowed.insert(Call { action, resource });
-                }
+                allowed.insert(Call {
+                    action: action.to_owned(),
+                    resource,
+                });
             }
         }
     }
@@ -155,11 +95,7 @@ async fn each_function_asks_for_what_its_role_allows_and_for_all_of_it() {
         for right in &rights {
             let is_lambdas = right.action.starts_with("logs:")
                 || (OF_THE_QUEUES.contains(&right.action.as_str()) && name != "sweeper");
-            let is_asked = calls.iter().any(|call| covers(right, call));
-            let is_said = UNSEEN
-                .iter()
-                .any(|(function, unseen, _)| *function == name && *unseen == right.to_string());
-            if !is_lambdas && is_asked == is_said {
+            if !is_lambdas && !calls.iter().any(|call| covers(right, call)) {
                 unasked.push(format!("{name}: {right}"));
             }
         }
@@ -171,7 +107,7 @@ async fn each_function_asks_for_what_its_role_allows_and_for_all_of_it() {
     );
     assert!(
         unasked.is_empty(),
-        "allowed and never asked for, or said to be and asked for:\n{}",
+        "allowed and never asked for:\n{}",
         unasked.join("\n")
     );
 }

@@ -2,7 +2,8 @@
 //!
 //! From the "Actions, resources, and condition keys" of DynamoDB, S3 and SQS: a transaction needs the
 //! right to each of its parts, a statement in `PartiQL` that to its verb, a query of an index that to
-//! the index, a `HEAD` that to read, an upload in parts that to put.
+//! the index, a `HEAD` that to read, an upload in parts that to put. And S3 says 404 of an object that is
+//! gone only to those who may list the bucket, and 403 to others: who was told it has asked for that too.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -97,7 +98,7 @@ pub(super) fn sqs(requests: &[Request]) -> BTreeSet<Call> {
 
 /// What requests to S3, with the bucket in the path, come to.
 pub(super) fn s3(requests: &[Request]) -> BTreeSet<Call> {
-    let call = |request: &Request| {
+    let calls = |request: &Request| {
         let target = &request.target;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (_, key) = path[1..].split_once('/').unwrap_or((path, ""));
@@ -116,10 +117,16 @@ pub(super) fn s3(requests: &[Request]) -> BTreeSet<Call> {
         } else {
             format!("bucket/{key}")
         };
-        Call {
+        let asked = Call {
             action: format!("s3:{action}"),
             resource,
-        }
+        };
+        let is_told = action == "GetObject" && request.status == Some(404);
+        let listed = is_told.then(|| Call {
+            action: "s3:ListBucket".to_owned(),
+            resource: "bucket".to_owned(),
+        });
+        [asked].into_iter().chain(listed)
     };
-    requests.iter().map(call).collect()
+    requests.iter().flat_map(calls).collect()
 }

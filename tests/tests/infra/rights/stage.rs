@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weir_domain::{FileId, ObjectIdentity, Permission};
+use weir_domain::{ClientId, FileId, ObjectIdentity, Permission, ProgramId};
 use weir_lambda::Deadline;
 use weir_local::embedded::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use weir_runtime::{Metrics, Random, Reader};
-use weir_settlement::upload::UploadScope;
 use weir_store::{ApiKeyHash, ApiKeyRecord};
 use weir_tests::delivery::sqs_event;
 use weir_tests::parts::{DETAILS, Network, Parts, UPLOADS, scope};
@@ -46,8 +45,10 @@ pub(super) struct Stage {
     query: weir_query_api::State,
     action: weir_action_api::State,
     key: String,
+    /// Limited to the demo's client.
+    pub(super) client_key: String,
     /// Limited to the demo's program, so that files can be sent with it.
-    program_key: String,
+    pub(super) program_key: String,
 }
 
 /// Builds a function from its settings.
@@ -97,9 +98,10 @@ impl Stage {
         let dead_letter = built!(weir_dead_letter, reader("dead-letter"), given());
         let query = built!(weir_query_api, reader("query-api"), given());
         let action = built!(weir_action_api, reader("action-api"), given());
-        let (every, own) = (None, Some(scope()));
-        let program_key = key(&parts, own).await;
-        let key = key(&parts, every).await;
+        let (client, program) = (scope().client_id, scope().program_id);
+        let client_key = key(&parts, Some(client), None).await;
+        let program_key = key(&parts, Some(client), Some(program)).await;
+        let key = key(&parts, None, None).await;
         Self {
             parts,
             wires,
@@ -111,6 +113,7 @@ impl Stage {
             query,
             action,
             key,
+            client_key,
             program_key,
         }
     }
@@ -126,6 +129,19 @@ impl Stage {
         let each = self.wires.iter();
         each.map(|(function, wires)| (*function, of(wires)))
             .collect()
+    }
+
+    /// Has DynamoDB turn away what comes to a call of a function, until it is let pass again.
+    pub(super) fn throttle(&self, function: &str, call: Call) {
+        let [dynamodb, ..] = &self.wires[function];
+        dynamodb.throttle(move |request| {
+            calls::dynamodb(std::slice::from_ref(request), TABLE_PREFIX).contains(&call)
+        });
+    }
+
+    pub(super) fn let_pass(&self, function: &str) {
+        let [dynamodb, ..] = &self.wires[function];
+        dynamodb.let_pass();
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -174,13 +190,19 @@ impl Stage {
     /// Puts a file into the bucket, and hands over its event and those of all objects before it.
     pub(super) async fn announced(&mut self, name: &str, text: String) -> ObjectIdentity {
         let object = self.parts.put(name, text).await;
+        self.announce(&object, self.deadline()).await;
+        object
+    }
+
+    /// Hands over the events of all objects up to this one.
+    pub(super) async fn announce(&mut self, object: &ObjectIdentity, deadline: Deadline) {
         loop {
             let event = self.parts.next_event().await;
             let key = event["Records"][0]["s3"]["object"]["key"].clone();
-            let handled = weir_settlement_upload::handle(&self.upload, event, self.deadline());
+            let handled = weir_settlement_upload::handle(&self.upload, event, deadline.clone());
             handled.await.unwrap();
             if key == json!(object.key) {
-                return object;
+                return;
             }
         }
     }
@@ -210,6 +232,12 @@ impl Stage {
         body: &str,
         deadline: Deadline,
     ) -> Value {
+        let event = self.request(method, target, media, body);
+        self.answered(event, deadline).await
+    }
+
+    /// A request as API Gateway hands it over; each `POST` has an `Idempotency-Key` of its own.
+    pub(super) fn request(&self, method: &str, target: &str, media: &str, body: &str) -> Value {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut event = sample("query-api-list-batches");
         event["rawPath"] = json!(path);
@@ -235,11 +263,16 @@ impl Stage {
             let key = self.parts.random.uuid_v4().to_string();
             event["headers"]["idempotency-key"] = json!(key);
         }
-        if method == "GET" {
-            let handled = weir_query_api::handle(&self.query, event, deadline);
+        event
+    }
+
+    /// What the function answers that a request is for.
+    pub(super) async fn answered(&self, request: Value, deadline: Deadline) -> Value {
+        if request["requestContext"]["http"]["method"] == "GET" {
+            let handled = weir_query_api::handle(&self.query, request, deadline);
             return handled.await.unwrap();
         }
-        let handled = weir_action_api::handle(&self.action, event, deadline);
+        let handled = weir_action_api::handle(&self.action, request, deadline);
         handled.await.unwrap()
     }
 
@@ -285,15 +318,15 @@ fn reader(parts: &Parts, [dynamodb, s3, sqs]: &Wires) -> Reader {
 }
 
 /// A key that may do everything, within a scope if one is given.
-async fn key(parts: &Parts, scope: Option<UploadScope>) -> String {
+async fn key(parts: &Parts, client: Option<ClientId>, program: Option<ProgramId>) -> String {
     let key = parts.random.uuid_v4().to_string();
     let permissions = Permission::ALL.iter();
     let record = ApiKeyRecord {
         id: Uuid::from_u128(1),
         name: "stage".to_owned(),
         permissions: permissions.map(|one| one.name().to_owned()).collect(),
-        client_id: scope.map(|scope| scope.client_id),
-        program_id: scope.map(|scope| scope.program_id),
+        client_id: client,
+        program_id: program,
         seller_id: None,
         created_at: parts.timeline.now(),
         expires_at: None,
