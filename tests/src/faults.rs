@@ -94,6 +94,8 @@ struct Shared {
     /// Requests that were said to have failed and are yet to be sent.
     late_count: AtomicUsize,
     met: Mutex<BTreeMap<(Service, Fault), u64>>,
+    /// Words of requests that are throttled, all of them.
+    throttled: Mutex<Option<String>>,
 }
 
 impl FaultyClient {
@@ -113,6 +115,7 @@ impl FaultyClient {
             is_on: AtomicBool::new(true),
             late_count: AtomicUsize::new(0),
             met: Mutex::default(),
+            throttled: Mutex::default(),
         };
         Self {
             inner,
@@ -123,6 +126,13 @@ impl FaultyClient {
     /// The client in the form that AWS clients take.
     pub fn shared(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
+    }
+
+    /// Throttles every request whose body has some words, until it is told otherwise.
+    pub fn throttle(&self, words: Option<&str>) {
+        let mut throttled = self.shared.throttled.lock();
+        let throttled = throttled.as_deref_mut();
+        *throttled.expect("no test panics while it holds it") = words.map(str::to_owned);
     }
 
     /// Lets no fault happen until they are let again.
@@ -178,7 +188,12 @@ impl fmt::Debug for FaultyConnector {
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (inner, shared) = (self.inner.clone(), Arc::clone(&self.shared));
-        match shared.draw(service_of(&request)) {
+        let fault = if shared.is_throttled(&request) {
+            Some(Fault::Throttled)
+        } else {
+            shared.draw(service_of(&request))
+        };
+        match fault {
             None => inner.call(request),
             Some(fault) => HttpConnectorFuture::new(meet(fault, inner, shared, request)),
         }
@@ -225,6 +240,13 @@ async fn meet(
 }
 
 impl Shared {
+    fn is_throttled(&self, request: &HttpRequest) -> bool {
+        let throttled = self.throttled.lock();
+        let throttled = throttled.unwrap_or_else(PoisonError::into_inner);
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+        throttled.as_ref().is_some_and(|words| body.contains(words))
+    }
+
     /// What meets the next request.
     fn draw(&self, service: Service) -> Option<Fault> {
         if !self.is_on.load(Ordering::SeqCst) {

@@ -30,6 +30,7 @@ mod message_order;
 mod message_trust;
 mod messages;
 mod refunds;
+mod refunds_aside;
 mod retries;
 mod sweeper;
 mod twice;

@@ -17,6 +17,7 @@
 mod call;
 mod charge;
 mod decide;
+mod lease;
 mod options;
 mod outcome;
 mod record;
@@ -27,22 +28,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 use weir_domain::{BatchId, BatchStatus, LineNumber, SellerId};
 use weir_runtime::{Clock, CorrelationId, Metric, Metrics, Random};
-use weir_store::{
-    Batch, Detail, DetailsMessage, Lease, LeaseOutcome, Outcome, Payload, PutBuffer, Store,
-    StoreError,
-};
+use weir_store::{Batch, Detail, DetailsMessage, Payload, Store, StoreError};
 use weir_three_rivers::{ApiKey, Breakers, Client};
 
 use crate::TimeLimit;
 use crate::credentials::Credentials;
 use call::CallResult;
-use charge::ChargeOf;
-use decide::{Decision, GaveUp, decide};
+use decide::{Decision, decide};
+use lease::Leased;
 pub use options::ProcessOptions;
 use wake::Wakes;
 use watch::CancelWatch;
@@ -79,7 +77,8 @@ pub enum ProcessError {
     /// What is kept of some details cannot be read; the others are done.
     #[error("what is kept of {0} details cannot be read")]
     Unreadable(usize),
-    /// Some details could not be leased; the others are done.
+    /// Some details could not be leased, or the charges of some refunds not be looked up; the others
+    /// are done.
     #[error("{count} details could not be taken: {reason}")]
     NotLeased {
         /// How many.
@@ -120,14 +119,6 @@ struct Group<'a> {
     correlation_id: &'a CorrelationId,
     limit: &'a TimeLimit,
     watch: CancelWatch,
-}
-
-/// A detail that is leased and about to be sent.
-struct Leased {
-    detail: Detail,
-    payload: Payload,
-    /// What `attempted_at` was before the lease, to be put back if nothing is sent.
-    attempted_before: Option<DateTime<Utc>>,
 }
 
 impl Processor {
@@ -254,110 +245,6 @@ impl Processor {
         Ok(payload.unwrap_or_default())
     }
 
-    /// Takes the leases of what is to be sent. A refund whose charge is not settled waits instead,
-    /// and one that cannot be right is given up.
-    async fn take_leases(
-        &self,
-        group: &Group<'_>,
-        wanted: Vec<(Detail, Payload)>,
-        now: DateTime<Utc>,
-        wakes: &mut Wakes,
-        outcomes: &mut Vec<Outcome>,
-    ) -> Result<Taken, ProcessError> {
-        let mut changes = Vec::with_capacity(wanted.len());
-        // The ways from charges to the refunds that are about to be tied to them.
-        let mut ways = PutBuffer::new(&self.store, 2);
-        for (detail, payload) in wanted {
-            let mut lease = Lease::of(&detail);
-            match self.charge_of(group, &detail, &payload).await? {
-                ChargeOf::NotNeeded => {}
-                ChargeOf::Settled(charge) => {
-                    ways.put_charge(charge, &detail).await?;
-                    lease.after.charge_id = Some(charge);
-                }
-                ChargeOf::Wrong(why) => {
-                    outcomes.push(self.give_up(group, detail, &why, now));
-                    continue;
-                }
-                ChargeOf::Awaited(what) => {
-                    let since = detail.waiting_since.unwrap_or(now);
-                    if now - since >= self.options.charge_wait() {
-                        let why = GaveUp::ChargeNotSettled(what);
-                        outcomes.push(self.give_up(group, detail, &why, now));
-                        continue;
-                    }
-                    let next = now + ProcessOptions::charge_pause(now - since);
-                    lease.after.waiting_since = Some(since);
-                    lease.after.next_attempt_at = Some(next);
-                    lease.after.error_description = Some(what);
-                    wakes.add(detail.line(), next);
-                    changes.push((lease, None));
-                    continue;
-                }
-            }
-            // A little noise tells this lease from another of the same moment.
-            let noise = TimeDelta::from_std(self.random.jitter(Duration::from_secs(1)));
-            lease.after.lease_until =
-                Some(now + self.options.lease() + noise.unwrap_or(TimeDelta::zero()));
-            lease.after.attempted_at = Some(detail.attempted_at.unwrap_or(now));
-            changes.push((lease, Some((detail, payload))));
-        }
-        ways.flush().await?;
-        self.change_leases(group, changes).await
-    }
-
-    async fn change_leases(
-        &self,
-        group: &Group<'_>,
-        changes: Vec<(Lease, Option<(Detail, Payload)>)>,
-    ) -> Result<Taken, ProcessError> {
-        let place = group.batch.place();
-        let leases: Vec<Lease> = changes.iter().map(|(lease, _)| lease.clone()).collect();
-        let answers = self.store.change_leases(&place, &leases).await;
-        let lost: Vec<LineNumber> = answers
-            .iter()
-            .zip(&leases)
-            .filter(|(answer, _)| **answer == LeaseOutcome::Lost)
-            .map(|(_, lease)| lease.line)
-            .collect();
-        // The answer of a first try may have been lost, and the repeat met what that had written.
-        let now = if lost.is_empty() {
-            Vec::new()
-        } else {
-            self.store.details(&place, &lost).await?
-        };
-        let mut taken = Taken {
-            leased: Vec::with_capacity(changes.len()),
-            failure: None,
-        };
-        let mut failed: (usize, Option<String>) = (0, None);
-        for (answer, (lease, detail)) in answers.into_iter().zip(changes) {
-            let ours = match answer {
-                LeaseOutcome::Taken => true,
-                LeaseOutcome::Lost => now.iter().any(|detail| lease.has_taken_effect(detail)),
-                LeaseOutcome::Failed(error) => {
-                    failed.0 += 1;
-                    failed.1.get_or_insert(error.to_string());
-                    false
-                }
-            };
-            // Of one that is not ours, whoever changed it takes care, or has cancelled it.
-            if let (true, Some((mut detail, payload))) = (ours, detail) {
-                let attempted_before = detail.attempted_at;
-                lease.apply(&mut detail);
-                taken.leased.push(Leased {
-                    detail,
-                    payload,
-                    attempted_before,
-                });
-            }
-        }
-        if let (count, Some(reason)) = failed {
-            taken.failure = Some(ProcessError::NotLeased { count, reason });
-        }
-        Ok(taken)
-    }
-
     /// Sends what is leased, and records outcomes as they come, several together.
     async fn send_all(
         &self,
@@ -432,11 +319,4 @@ impl Processor {
         }
         Ok(())
     }
-}
-
-/// What came of taking leases.
-struct Taken {
-    leased: Vec<Leased>,
-    /// Set when some could not be tried: the message is to come again.
-    failure: Option<ProcessError>,
 }
