@@ -18,28 +18,36 @@ use crate::{Store, StoreError};
 pub struct ObjectReader {
     body: ByteStream,
     left: u64,
+    /// How many bytes that come first were not asked for.
+    ahead: usize,
 }
 
 impl ObjectReader {
     /// How many bytes are still to come.
     pub fn bytes_left(&self) -> u64 {
-        self.left
+        self.left.saturating_sub(self.ahead as u64)
     }
 
     /// The next piece; `None` at the end. A connection that ends early is an error, never an end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         const OPERATION: &str = "read an object";
-        match self.body.try_next().await {
-            Ok(Some(piece)) => {
-                self.left = self
-                    .left
-                    .checked_sub(piece.len() as u64)
-                    .ok_or_else(|| unavailable(OPERATION, "more bytes came than were announced"))?;
-                Ok(Some(piece))
+        loop {
+            let mut piece = match self.body.try_next().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) if self.left == 0 => return Ok(None),
+                Ok(None) => return Err(unavailable(OPERATION, "the connection ended early")),
+                Err(_) => return Err(unavailable(OPERATION, "the connection was cut")),
+            };
+            self.left = self
+                .left
+                .checked_sub(piece.len() as u64)
+                .ok_or_else(|| unavailable(OPERATION, "more bytes came than were announced"))?;
+            let ahead = self.ahead.min(piece.len());
+            self.ahead -= ahead;
+            let piece = piece.split_off(ahead);
+            if !piece.is_empty() {
+                return Ok(Some(piece));
             }
-            Ok(None) if self.left == 0 => Ok(None),
-            Ok(None) => Err(unavailable(OPERATION, "the connection ended early")),
-            Err(_) => Err(unavailable(OPERATION, "the connection was cut")),
         }
     }
 }
@@ -115,7 +123,8 @@ impl Store {
         Ok(SignedPut::of(&signed))
     }
 
-    /// Opens an object from a byte on, if it still is what it was.
+    /// Opens an object from a byte on, if it still is what it was. From its end on it is empty; a byte
+    /// beyond its end is refused.
     pub async fn read_object(
         &self,
         object: &ObjectIdentity,
@@ -132,9 +141,11 @@ impl Store {
             .bucket(&object.bucket)
             .key(&object.key)
             .if_match(format!("\"{}\"", object.etag));
-        // The first byte of an empty object cannot be asked for.
-        if from_byte > 0 {
-            request = request.range(format!("bytes={from_byte}-"));
+        // The end of an object cannot be asked for, nor the first byte of an empty one: so the byte before
+        // comes along.
+        let before = from_byte.checked_sub(1);
+        if let Some(before) = before {
+            request = request.range(format!("bytes={before}-"));
         }
         match request.send().await {
             Ok(answer) => {
@@ -143,6 +154,7 @@ impl Store {
                 Ok(ObjectReader {
                     body: answer.body,
                     left,
+                    ahead: usize::from(before.is_some()),
                 })
             }
             Err(SdkError::ServiceError(error))

@@ -29,6 +29,7 @@ mod many_messages;
 mod message_order;
 mod message_trust;
 mod messages;
+mod objects;
 mod refunds;
 mod refunds_aside;
 mod retries;
