@@ -315,6 +315,7 @@ impl World {
             stalled_count: 0,
             batch_count,
             detail_count: 0,
+            repeated_numbers: Vec::new(),
             error_log: failed.then(|| "whose it is cannot be told".to_owned()),
             error_at: failed.then_some(created_at),
             processed_at: (!failed).then_some(created_at),

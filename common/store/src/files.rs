@@ -5,7 +5,10 @@
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use chrono::{DateTime, Utc};
-use weir_domain::{ClientId, FileId, FileStatus, ObjectIdentity, ProgramId, SellerId};
+use serde::{Deserialize, Serialize};
+use weir_domain::{
+    BatchOrdinal, ClientId, FileId, FileStatus, ObjectIdentity, ProgramId, SellerId,
+};
 
 use crate::error::sorted;
 use crate::get::{in_order_of, keys_of};
@@ -69,6 +72,41 @@ pub struct AwaitedParts {
     pub checksum: String,
 }
 
+/// A batch whose number an earlier batch of its file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepeatedNumber {
+    /// The batch.
+    pub batch: BatchOrdinal,
+    /// The first batch of the file with that number.
+    pub first: BatchOrdinal,
+}
+
+impl RepeatedNumber {
+    /// Both numbers, four bytes each.
+    fn blob(all: &[Self]) -> Vec<u8> {
+        let bytes = |of: &Self| [of.batch.get().to_be_bytes(), of.first.get().to_be_bytes()];
+        all.iter().flat_map(bytes).flatten().collect()
+    }
+
+    /// `None` where the bytes are none of these.
+    fn of_blob(blob: &[u8]) -> Option<Vec<Self>> {
+        let (numbers, []) = blob.as_chunks::<4>() else {
+            return None;
+        };
+        let number = |bytes: &[u8; 4]| BatchOrdinal::new(u32::from_be_bytes(*bytes)).ok();
+        let (pairs, []) = numbers.as_chunks::<2>() else {
+            return None;
+        };
+        let pair = |[batch, first]: &[[u8; 4]; 2]| {
+            Some(Self {
+                batch: number(batch)?,
+                first: number(first)?,
+            })
+        };
+        pairs.iter().map(pair).collect()
+    }
+}
+
 /// A settlement file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -104,6 +142,8 @@ pub struct File {
     pub batch_count: u32,
     /// How many details it holds, once that is known.
     pub detail_count: u64,
+    /// Of a file that is only judged: batches whose number an earlier one of the file has, in order.
+    pub repeated_numbers: Vec<RepeatedNumber>,
     /// Why it is in Error.
     pub error_log: Option<String>,
     /// When it came to Error.
@@ -160,6 +200,8 @@ impl File {
                 })?,
             ),
         };
+        let repeated = RepeatedNumber::blob(&self.repeated_numbers);
+        let repeated = Some(repeated).filter(|repeated| !repeated.is_empty());
         Ok(Writer::default()
             .with("id", text(self.id.to_string()))
             .with("version", number(self.version))
@@ -188,6 +230,7 @@ impl File {
             .with("stalled_count", number(self.stalled_count))
             .with("batch_count", number(self.batch_count))
             .with("detail_count", number(self.detail_count))
+            .with_some("repeated_numbers", repeated.map(bytes))
             .with_some("error_log", self.error_log.as_ref().map(text))
             .with_some("error_at", self.error_at.map(time))
             .with_some("processed_at", self.processed_at.map(time))
@@ -251,6 +294,12 @@ impl File {
             stalled_count: read.number("stalled_count")?,
             batch_count: read.number("batch_count")?,
             detail_count: read.number("detail_count")?,
+            repeated_numbers: match read.opt_bytes("repeated_numbers")? {
+                None => Vec::new(),
+                Some(blob) => {
+                    RepeatedNumber::of_blob(blob).ok_or_else(|| read.corrupt("repeated_numbers"))?
+                }
+            },
             error_log: read.opt_text("error_log")?.map(str::to_owned),
             error_at: read.opt_time("error_at")?,
             processed_at: read.opt_time("processed_at")?,

@@ -50,7 +50,7 @@ pub use details::{
 };
 pub use error::StoreError;
 pub use file_names::NamedFile;
-pub use files::{AwaitedParts, File, FileContent, Stage};
+pub use files::{AwaitedParts, File, FileContent, RepeatedNumber, Stage};
 pub use keys::{BatchesOf, FilesOf, ReferencesOf};
 pub use lookups::{NumberHolder, Side};
 pub use messages::{MESSAGES_PREFIX, Message, MessageMark};

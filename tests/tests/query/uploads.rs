@@ -19,7 +19,7 @@ use weir_tests::text::{self, charge};
 use crate::asking::Answered;
 use crate::reference_changes::id_of;
 use crate::schema::{check, is_error, places};
-use crate::settlements::{changed, operation, program_key, program_scope};
+use crate::settlements::{XML, changed, operation, post, program_key, program_scope};
 use crate::validation::take;
 
 pub(crate) const PATH: &str = "/v1/settlements/uploads";
@@ -272,6 +272,11 @@ fn complete_as(key: &str, id: &str) -> Answered {
 
 /// Takes a file to its end, as whatever wakes it does.
 fn work(id: &str) -> File {
+    work_for(id, Duration::from_mins(5))
+}
+
+/// The same in as many runs as it takes, each of so much time.
+fn work_for(id: &str, time: Duration) -> File {
     let parts = &changed().parts;
     let clock = parts.timeline.clock().clone();
     let uploader = Uploader {
@@ -281,8 +286,8 @@ fn work(id: &str) -> File {
     };
     let id: FileId = id.parse().unwrap();
     changed().wait(async {
-        let limit = TimeLimit::after(Duration::from_mins(5), &clock);
-        while uploader.work(id, &limit).await.unwrap() != Progress::Done {}
+        let limit = || TimeLimit::after(time, &clock);
+        while uploader.work(id, &limit()).await.unwrap() != Progress::Done {}
         parts.store.file(id).await.unwrap().unwrap()
     })
 }
@@ -424,6 +429,58 @@ fn validate_only_is_true_or_false_once_and_nothing_else_is_asked_of_a_place() {
         match place {
             None => assert_eq!(answered.status, 200, "{query}: {}", answered.text),
             Some(place) => assert_eq!(places(&answered), [place], "{query}"),
+        }
+    }
+}
+
+/// What a place tells of a file that is only judged, whose check is cut short as often as it can be if so
+/// asked; a page of problems at a time.
+fn told_by_a_place(text: &str, time: Duration, page_size: usize) -> Vec<Value> {
+    let body = json!({
+        "name": "judged.xml", "size": text.len(), "checksum_sha256": hex(text.as_bytes()),
+    });
+    let request = http::Request::post(format!("{PATH}?validate_only=true"))
+        .header("Authorization", program_key())
+        .header("Content-Type", "application/json");
+    let place = changed().ask(request.body(body.to_string().into()).unwrap());
+    assert_eq!(put_place(&place.body, text.to_owned()).status, 200);
+    let id = id_of(&place.body["file"]);
+    assert_eq!(complete_as(program_key(), &id).status, 200);
+    work_for(&id, time);
+    let target = format!("/v1/files/{id}/problems?page_size={page_size}");
+    changed().all(program_key(), &target)
+}
+
+#[test]
+fn a_place_tells_two_batches_of_one_number_within_its_file_as_a_request_does() {
+    let one = |number: &str, seller: &str| text::batch(number, seller, &[charge(number, "1.00")]);
+    let [first, second] = text::SELLERS;
+    let few = [
+        one("ONCE-1", first),
+        one("TWICE-1", first),
+        one("TWICE-1", second),
+        one("NOBODY-1", "NO-SUCH"),
+        one("NOBODY-1", "NO-SUCH"),
+        one("TWICE-1", first),
+        text::batch("W-1", first, &[text::wrong_charge("W", "1.00")]),
+        one("TWICE-1", first),
+    ];
+    let few = text::file(&few);
+    // More than are looked up together.
+    let number = |place: u32| one(&format!("MANY-{}", place % 150), second);
+    let many = text::file(&(0..250).map(number).collect::<Vec<_>>());
+    let cut = few.replace("</SettlementFile>", "");
+    for (text, repeats) in [(few, 2), (many, 100), (cut, 2)] {
+        let judged = post("?validate_only=true", &[XML], text.clone());
+        let expected = judged.body["problems"].as_array().unwrap();
+        let is_repeat = |one: &&Value| {
+            let message = one["message"].as_str().unwrap();
+            message.contains("it is the file's batch ")
+        };
+        assert_eq!(expected.iter().filter(is_repeat).count(), repeats);
+        for (time, page_size) in [(300_000, 100), (1, 100), (300_000, 1)] {
+            let told = told_by_a_place(&text, Duration::from_millis(time), page_size);
+            assert_eq!(&told, expected, "{time} ms, {page_size} a page");
         }
     }
 }

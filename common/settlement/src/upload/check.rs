@@ -7,6 +7,7 @@ use weir_servicegate::{Checkpoint as ReaderCheckpoint, FileProblem, Item, Limits
 use weir_store::{File, Stage, Store, StoreError, shard_count_for};
 
 use super::items::{FileItems, NextError};
+use super::repeats::{KeptNumbers, Numbers};
 use super::reserve::is_validated_only;
 use super::split::SplitState;
 use super::{Checkpoint, StageEnd, TIME_KEPT, UploadError, UploadScope, Uploader, split_time};
@@ -24,6 +25,9 @@ pub(super) struct CheckState {
     problem_count: u64,
     /// How many records the largest batch has.
     largest_batch: u32,
+    /// The numbers of the batches, where the file is only judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    numbers: Option<KeptNumbers>,
 }
 
 impl CheckState {
@@ -67,53 +71,93 @@ impl Uploader {
             limits: Limits::default(),
             keep_xml: false,
         };
-        let validate_only = is_validated_only(file);
-        let mut items = FileItems::new(&self.store, &object, state.reader.take(), options);
+        // Of a file that is only judged, what will not be known once it is read.
+        let mut numbers = match UploadScope::of_key(&object.key) {
+            Ok(scope) if is_validated_only(file) => {
+                let kept = Numbers::of_kept(state.numbers.take().unwrap_or_default());
+                Some((scope, kept.ok_or(UploadError::Checkpoint(file.id))?))
+            }
+            _ => None,
+        };
+        let reader = state.reader.take();
+        let mut items = FileItems::new(&self.store, &object, reader, options);
+        let read = self
+            .read_on(&mut items, file, &mut state, &mut numbers, limit)
+            .await?;
+        let validate_only = numbers.is_some();
+        if let Some((scope, mut numbers)) = numbers {
+            let repeated = numbers.look_up(&self.store, scope).await?;
+            match read {
+                Read::Whole => file.repeated_numbers = repeated.to_vec(),
+                Read::Part => state.numbers = Some(numbers.kept()),
+            }
+        }
+        Ok(match read {
+            Read::Part => StageEnd::Paused(Checkpoint::Checking(Box::new(state))),
+            Read::Whole if state.problem_count > 0 => StageEnd::Rejected(state.told()),
+            Read::Whole if validate_only => StageEnd::Finished,
+            Read::Whole => {
+                let shards = shard_count_for(state.largest_batch);
+                let split = SplitState::new(shards, split_time(&self.clock));
+                StageEnd::Next(Stage::Splitting, Checkpoint::Splitting(Box::new(split)))
+            }
+        })
+    }
+
+    /// Reads until the end of the file, or of the time.
+    async fn read_on(
+        &self,
+        items: &mut FileItems<'_>,
+        file: &mut File,
+        state: &mut CheckState,
+        numbers: &mut Option<(UploadScope, Numbers)>,
+        limit: &TimeLimit,
+    ) -> Result<Read, UploadError> {
         loop {
             let item = match items.next().await {
                 Ok(item) => item,
                 Err(NextError::Store(error)) => return Err(error.into()),
                 Err(NextError::File(problem)) => {
                     state.add(&problem);
-                    return Ok(StageEnd::Rejected(state.told()));
+                    return Ok(Read::Whole);
                 }
             };
             match item {
                 Some(Item::Problem(problem)) => state.add(&problem),
+                Some(Item::BatchStart(header)) => {
+                    if let Some((scope, numbers)) = numbers {
+                        numbers.add(&self.store, *scope, *header).await?;
+                    }
+                }
                 Some(Item::BatchEnd(batch)) => {
                     state.largest_batch = state.largest_batch.max(batch.records);
                 }
                 // None of these will be there.
-                Some(Item::End(_)) if validate_only => {}
+                Some(Item::End(_)) if numbers.is_some() => {}
                 Some(Item::End(summary)) => {
                     file.batch_count = summary.batches;
                     file.detail_count = summary.records;
                 }
                 Some(_) => {}
-                None => break,
+                None => return Ok(Read::Whole),
             }
             if !limit.allows(TIME_KEPT) {
                 state.reader = items.checkpoint();
                 if state.reader.is_some() {
-                    return Ok(StageEnd::Paused(Checkpoint::Checking(Box::new(state))));
+                    return Ok(Read::Part);
                 }
             }
         }
-        if state.problem_count > 0 {
-            return Ok(StageEnd::Rejected(state.told()));
-        }
-        if validate_only {
-            return Ok(StageEnd::Finished);
-        }
-        let split = SplitState::new(
-            shard_count_for(state.largest_batch),
-            split_time(&self.clock),
-        );
-        Ok(StageEnd::Next(
-            Stage::Splitting,
-            Checkpoint::Splitting(Box::new(split)),
-        ))
     }
+}
+
+/// How far a run of the check came.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    /// To the file's end, or to where it cannot be read any further.
+    Whole,
+    /// To where time ran short.
+    Part,
 }
 
 /// Why the client and the program that an object's key names are not known, if so.

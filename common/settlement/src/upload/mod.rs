@@ -25,6 +25,7 @@ mod name;
 mod parts;
 mod problems;
 mod register;
+mod repeats;
 mod reserve;
 mod retake;
 mod split;
@@ -203,6 +204,7 @@ impl Uploader {
             stalled_count: 0,
             batch_count: 0,
             detail_count: 0,
+            repeated_numbers: Vec::new(),
             error_log: None,
             error_at: None,
             processed_at: None,

@@ -1,9 +1,11 @@
 //! Whether a batch is taken: its seller must be the uploader's, and its number free.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
-use weir_domain::{BatchNumber, ProgramId, SellerId};
-use weir_servicegate::SellerReference;
+use futures::{StreamExt, TryStreamExt, stream};
+use weir_domain::{BatchNumber, BatchOrdinal, ProgramId, SellerId};
+use weir_servicegate::{BatchHeader, SellerReference};
 use weir_store::{Seller, Store, StoreError};
 
 use super::UploadScope;
@@ -27,6 +29,44 @@ pub(super) async fn seller_named(
     }))
 }
 
+/// Batches whose sellers and numbers are looked up together.
+pub(super) const BATCHES_TOGETHER: usize = 100;
+/// Look-ups under way at the same time.
+const LOOKUPS_MAX: usize = 16;
+
+/// The sellers that the batches of a file name, each looked up once.
+#[derive(Debug, Default)]
+pub(super) struct Sellers(HashMap<SellerReference, Option<Seller>>);
+
+impl Sellers {
+    /// Looks up the sellers of some batches.
+    pub(super) async fn look_up(
+        &mut self,
+        store: &Store,
+        scope: UploadScope,
+        headers: &[BatchHeader],
+    ) -> Result<(), StoreError> {
+        let named = headers.iter().map(|header| header.seller.clone());
+        let named = named.filter(|named| !self.0.contains_key(named));
+        let named: HashSet<SellerReference> = named.collect();
+        let sellers: Vec<_> = stream::iter(named)
+            .map(async |named| {
+                let seller = seller_named(store, &named, scope).await?;
+                Ok::<_, StoreError>((named, seller))
+            })
+            .buffer_unordered(LOOKUPS_MAX)
+            .try_collect()
+            .await?;
+        self.0.extend(sellers);
+        Ok(())
+    }
+
+    /// The seller of a batch that was looked up, if it is known.
+    pub(super) fn of(&self, header: &BatchHeader) -> Option<&Seller> {
+        self.0.get(&header.seller)?.as_ref()
+    }
+}
+
 /// That there is no such seller.
 pub(super) fn seller_unknown(
     named: &SellerReference,
@@ -42,6 +82,11 @@ pub(super) fn seller_unknown(
         None => String::new(),
     };
     format!("the seller {named} is not known in program {program}{or_other}")
+}
+
+/// That the number is that of another batch of the file.
+pub(super) fn number_repeated(number: &BatchNumber, first: BatchOrdinal) -> String {
+    number_taken(number, format_args!("the file's batch {first}"))
 }
 
 /// That the number is another batch's.

@@ -4,29 +4,22 @@
 //! program, the sellers, the batch numbers) by the same questions, without claiming anything. What is
 //! free now may be taken when the file is uploaded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use weir_domain::{BatchNumber, BatchOrdinal, FileId, ObjectIdentity, SellerId};
-use weir_servicegate::{
-    BatchHeader, Item, Limits, Options, Position, Record, SellerReference, Totals,
-};
-use weir_store::{Seller, StoreError};
+use weir_servicegate::{BatchHeader, Item, Limits, Options, Position, Record, Totals};
+use weir_store::StoreError;
 
 use super::check::unknown_scope;
 use super::items::{FileItems, NextError};
 use super::problems::{Found, NUMBER_TAKEN, PROGRAM_UNKNOWN, Place, ProblemRow, SELLER_UNKNOWN};
-use super::taking::{number_taken, seller_named, seller_unknown};
+use super::taking::{BATCHES_TOGETHER, Sellers, number_repeated, number_taken, seller_unknown};
 use super::{UploadError, UploadScope, Uploader};
 
 /// Most problems that a validation lists; all are counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
-/// Batches whose sellers and numbers are looked up together.
-const BATCHES_TOGETHER: usize = 100;
-/// Look-ups under way at the same time.
-const LOOKUPS_MAX: usize = 16;
 
 /// What an upload of a file would come to.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -54,7 +47,7 @@ struct Judging<'a> {
     place: Place,
     /// Batches that have been read and not been looked up.
     headers: Vec<BatchHeader>,
-    sellers: HashMap<SellerReference, Option<Seller>>,
+    sellers: Sellers,
     /// The numbers of the file's own batches.
     numbers: HashMap<(SellerId, BatchNumber), BatchOrdinal>,
     validation: Validation,
@@ -83,7 +76,7 @@ impl Uploader {
             scope,
             place: Place::default(),
             headers: Vec::new(),
-            sellers: HashMap::new(),
+            sellers: Sellers::default(),
             numbers: HashMap::new(),
             validation: Validation::default(),
             is_trusted: true,
@@ -149,24 +142,13 @@ impl Judging<'_> {
     /// Looks up the sellers and the numbers of the batches that have been read.
     async fn look_up(&mut self) -> Result<(), StoreError> {
         let headers = std::mem::take(&mut self.headers);
-        let named = headers.iter().map(|header| header.seller.clone());
-        let named = named.filter(|named| !self.sellers.contains_key(named));
-        let named: HashSet<SellerReference> = named.collect();
         let (store, scope) = (&self.uploader.store, self.scope);
-        let sellers: Vec<_> = stream::iter(named)
-            .map(async |named| {
-                let seller = seller_named(store, &named, scope).await?;
-                Ok::<_, StoreError>((named, seller))
-            })
-            .buffer_unordered(LOOKUPS_MAX)
-            .try_collect()
-            .await?;
-        self.sellers.extend(sellers);
+        self.sellers.look_up(store, scope, &headers).await?;
         let mut numbers = Vec::new();
         for header in &headers {
-            match self.sellers.get(&header.seller) {
-                Some(Some(seller)) => numbers.push((seller.id, header.number.clone())),
-                _ => self.add(batch_problem(
+            match self.sellers.of(header) {
+                Some(seller) => numbers.push((seller.id, header.number.clone())),
+                None => self.add(batch_problem(
                     header,
                     SELLER_UNKNOWN,
                     seller_unknown(&header.seller, scope.program_id, scope.seller_id),
@@ -175,15 +157,12 @@ impl Judging<'_> {
         }
         let taken = store.batches_numbered(&numbers).await?;
         for header in &headers {
-            let Some(Some(seller)) = self.sellers.get(&header.seller) else {
+            let Some(seller) = self.sellers.of(header) else {
                 continue;
             };
             let number = (seller.id, header.number.clone());
             let why = match (self.numbers.get(&number), taken.get(&number)) {
-                (Some(other), _) => Some(number_taken(
-                    &header.number,
-                    format_args!("the file's batch {other}"),
-                )),
+                (Some(first), _) => Some(number_repeated(&header.number, *first)),
                 (None, Some(other)) => Some(number_taken(&header.number, other)),
                 (None, None) => None,
             };

@@ -49,6 +49,7 @@ pub(crate) fn file(number: u32) -> File {
         stalled_count: 0,
         batch_count: 1,
         detail_count: 1,
+        repeated_numbers: Vec::new(),
         error_log: None,
         error_at: None,
         processed_at: None,

@@ -18,7 +18,7 @@ use super::super::UploadScope;
 use super::super::check::unknown_program;
 use super::super::items::{FileItems, NextError};
 use super::super::reserve::is_validated_only;
-use super::super::taking::{number_taken, seller_named, seller_unknown};
+use super::super::taking::{number_repeated, number_taken, seller_named, seller_unknown};
 use super::{Found, NUMBER_TAKEN, PROGRAM_UNKNOWN, Place, ProblemRow, SELLER_UNKNOWN};
 
 /// Most characters of a cursor: a request's line and headers have 10 KB.
@@ -219,7 +219,8 @@ impl Turning<'_> {
         }
         if let Item::BatchStart(header) = &item {
             if is_validated_only(self.of.file) {
-                found.extend(would_not_be_taken(self.of.store, self.object, header).await?);
+                let (store, file) = (self.of.store, self.of.file);
+                found.extend(would_not_be_taken(store, file, self.object, header).await?);
             } else {
                 found.extend(self.not_taken(header));
             }
@@ -342,9 +343,10 @@ impl Turning<'_> {
 }
 
 /// Why a batch of a file that is only judged would not be taken now, if so. That its number is in
-/// use within the file is not looked for: a page does not know the ones before it.
+/// use within the file was found out when the whole of it was read.
 async fn would_not_be_taken(
     store: &Store,
+    file: &File,
     object: &ObjectIdentity,
     header: &BatchHeader,
 ) -> Result<Option<Found>, StoreError> {
@@ -364,6 +366,12 @@ async fn would_not_be_taken(
         let message = seller_unknown(&header.seller, scope.program_id, scope.seller_id);
         return Ok(Some(found(SELLER_UNKNOWN, message)));
     };
+    let repeated = &file.repeated_numbers;
+    let place = repeated.binary_search_by_key(&header.ordinal, |repeated| repeated.batch);
+    if let Some(repeated) = place.ok().and_then(|place| repeated.get(place)) {
+        let message = number_repeated(&header.number, repeated.first);
+        return Ok(Some(found(NUMBER_TAKEN, message)));
+    }
     let numbered = [(seller.id, header.number.clone())];
     let taken = store.batches_numbered(&numbered).await?;
     let other = numbered.first().and_then(|number| taken.get(number));
