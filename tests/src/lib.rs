@@ -6,6 +6,7 @@
 //! | [`timeline`] | time that passes by itself and can be moved on at will |
 //! | [`parts`] | the embedded services and the simulator, with nothing that works on them |
 //! | [`rig`] | the functions on those parts, driven one step at a time |
+//! | [`counted`] | metrics that can be read |
 //! | [`drafts`] | drafts, written without the table of errors |
 //! | [`faults`] | faults where the AWS clients send their requests |
 //! | [`delivery`] | queues that deliver twice, late and out of order |
@@ -26,6 +27,7 @@
     reason = "a helper fails the test that called it"
 )]
 
+pub mod counted;
 pub mod delivery;
 pub mod drafts;
 pub mod faults;

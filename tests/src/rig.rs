@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use weir_domain::{BatchOrdinal, DetailStatus, FileId, FileStatus, LineNumber, ObjectIdentity};
 use weir_lambda::Deadline;
-use weir_runtime::{CorrelationId, Metrics};
+use weir_runtime::CorrelationId;
 use weir_settlement::TimeLimit;
 use weir_settlement::actions::Actions;
 use weir_settlement::credentials::Credentials;
@@ -21,6 +21,7 @@ use weir_store::{
 };
 use weir_three_rivers::{ApiKey, BreakerOptions, Breakers, Client, ClientOptions};
 
+use crate::counted::Counted;
 use crate::delivery::sqs_event;
 use crate::laws::{self, Books};
 use crate::parts::{Network, Parts};
@@ -51,6 +52,19 @@ pub struct Rig {
     pub process: weir_detail_processor::State,
     /// The sweeper function's state.
     pub sweep: weir_sweeper::State,
+    /// What the functions have counted.
+    pub counted: Counts,
+}
+
+/// What the functions of a rig have counted.
+#[derive(Debug)]
+pub struct Counts {
+    /// The upload function.
+    pub upload: Counted,
+    /// The processor function, all of its processes together.
+    pub process: Counted,
+    /// The sweeper function.
+    pub sweep: Counted,
 }
 
 impl Rig {
@@ -70,11 +84,15 @@ impl Rig {
     pub async fn on(parts: Parts, settings: Settings, http_client: SharedHttpClient) -> Self {
         let store = parts.store_through(http_client).await;
         let clock = parts.timeline.clock().clone();
-        let metrics = Metrics::discarded(clock.clone());
+        let counted = Counts {
+            upload: Counted::of("settlement-upload", &clock),
+            process: Counted::of("detail-processor", &clock),
+            sweep: Counted::of("sweeper", &clock),
+        };
         let uploader = Uploader {
             store: store.clone(),
             clock: clock.clone(),
-            metrics: metrics.clone(),
+            metrics: counted.upload.metrics.clone(),
         };
         let upload = weir_settlement_upload::State {
             uploader,
@@ -85,7 +103,7 @@ impl Rig {
             store: store.clone(),
             clock: clock.clone(),
             random: parts.random.clone(),
-            metrics,
+            metrics: counted.sweep.metrics.clone(),
             options: settings.sweep.clone(),
         };
         let sweep = weir_sweeper::State {
@@ -96,10 +114,10 @@ impl Rig {
             store: store.clone(),
             clock: clock.clone(),
             random: parts.random.clone(),
-            metrics: Metrics::discarded(clock.clone()),
+            metrics: counted.process.metrics.clone(),
         };
         let process = weir_detail_processor::State {
-            processor: processor(&parts, store, &settings),
+            processor: processor(&parts, store, &settings, &counted.process),
             actions,
             clock,
         };
@@ -108,6 +126,7 @@ impl Rig {
             upload,
             process,
             sweep,
+            counted,
         }
     }
 
@@ -115,7 +134,7 @@ impl Rig {
     /// on calls.
     pub fn another_processor(&self, settings: &Settings) -> Processor {
         let store = self.process.processor.store.clone();
-        processor(&self.parts, store, settings)
+        processor(&self.parts, store, settings, &self.counted.process)
     }
 
     /// What a function may still take now.
@@ -298,7 +317,7 @@ impl Rig {
     }
 }
 
-fn processor(parts: &Parts, store: Store, settings: &Settings) -> Processor {
+fn processor(parts: &Parts, store: Store, settings: &Settings, counted: &Counted) -> Processor {
     let clock = parts.timeline.clock().clone();
     let http = parts.network.http.clone().with_clock(clock.clone());
     let mut options = ClientOptions::new(parts.simulator.base_url().parse().unwrap());
@@ -311,7 +330,7 @@ fn processor(parts: &Parts, store: Store, settings: &Settings) -> Processor {
         credentials: Credentials::one(key),
         clock: clock.clone(),
         random: parts.random.clone(),
-        metrics: Metrics::discarded(clock),
+        metrics: counted.metrics.clone(),
         options: settings.process.clone(),
         calls: Arc::new(Semaphore::new(settings.process.calls_max)),
     }

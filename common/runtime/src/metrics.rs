@@ -30,7 +30,7 @@ pub const NAMESPACE_CHARS_MAX: usize = 255;
 const VALUES_MAX: usize = 100;
 
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $unit:ident;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $unit:ident, $functions:expr;)*) => {
         /// Every metric there is. Counts are whole numbers, durations whole milliseconds.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -50,6 +50,11 @@ macro_rules! metrics {
             /// Its unit in CloudWatch.
             pub fn unit(self) -> Unit {
                 match self { $(Self::$variant => Unit::$unit,)* }
+            }
+
+            /// The functions that record it: wherever one is alarmed, so are the others.
+            pub fn functions(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => $functions,)* }
             }
         }
     };
@@ -73,45 +78,60 @@ impl Unit {
     }
 }
 
+const UPLOAD: &str = "settlement-upload";
+const PROCESSOR: &str = "detail-processor";
+const SWEEPER: &str = "sweeper";
+const SYNC: &str = "reference-sync";
+const DEAD_LETTER: &str = "dead-letter";
+const QUERY: &str = "query-api";
+const ACTION: &str = "action-api";
+
+/// Every function there is.
+const EVERY: &[&str] = &[UPLOAD, PROCESSOR, SWEEPER, SYNC, DEAD_LETTER, QUERY, ACTION];
+
 metrics! {
     /// Files that became known.
-    FilesStored = "files_stored", Count;
+    FilesStored = "files_stored", Count, &[UPLOAD];
     /// Files whose every detail is stored and on its queue.
-    FilesProcessed = "files_processed", Count;
+    FilesProcessed = "files_processed", Count, &[UPLOAD];
     /// Files that cannot be trusted and became `Error`.
-    FilesError = "files_error", Count;
+    FilesError = "files_error", Count, &[UPLOAD];
+    /// Batches that could not be taken: nothing of them is settled. One may be counted twice, never not.
+    BatchesRefused = "batches_refused", Count, &[UPLOAD];
     /// Batches that could not be taken or ended with a detail in `Error`.
-    BatchesError = "batches_error", Count;
+    BatchesError = "batches_error", Count, &[UPLOAD, PROCESSOR, SWEEPER, DEAD_LETTER, ACTION];
     /// Details stored from files.
-    DetailsStored = "details_stored", Count;
+    DetailsStored = "details_stored", Count, &[UPLOAD];
     /// Details that were charged or refunded.
-    DetailsProcessed = "details_processed", Count;
-    /// Details that became `Error`.
-    DetailsError = "details_error", Count;
+    DetailsProcessed = "details_processed", Count, &[PROCESSOR];
+    /// Details that became `Error`, or were stored as such.
+    DetailsError = "details_error", Count, &[UPLOAD, PROCESSOR, DEAD_LETTER, ACTION];
     /// Transient failures after which a detail waits for another attempt.
-    DetailsRetried = "details_retried", Count;
+    DetailsRetried = "details_retried", Count, &[PROCESSOR];
     /// Details whose outcome nobody knows any more: each one needs a person.
-    OutcomeUnknown = "outcome_unknown", Count;
+    OutcomeUnknown = "outcome_unknown", Count, &[PROCESSOR, ACTION];
     /// Times that a breaker opened because the platform kept failing.
-    BreakerOpen = "breaker_open", Count;
+    BreakerOpen = "breaker_open", Count, &[PROCESSOR];
     /// Calls refused because of the credentials: every detail is affected.
-    CredentialsRefused = "credentials_refused", Count;
+    CredentialsRefused = "credentials_refused", Count, &[PROCESSOR];
     /// Messages that brought reference data, or what was known already.
-    MessagesProcessed = "messages_processed", Count;
+    MessagesProcessed = "messages_processed", Count, &[SYNC];
     /// Messages that could not be applied.
-    MessagesFailed = "messages_failed", Count;
+    MessagesFailed = "messages_failed", Count, &[SYNC];
     /// Messages that were set aside by their queues and kept.
-    DeadLetters = "dead_letters", Count;
-    /// Details that an action on their batch left out because what is kept of them cannot be read.
-    DetailsUnreadable = "details_unreadable", Count;
+    DeadLetters = "dead_letters", Count, &[DEAD_LETTER];
+    /// Details that were left out of what was done because what is kept of them cannot be read.
+    DetailsUnreadable = "details_unreadable", Count, &[PROCESSOR, SWEEPER, ACTION];
     /// Records of a queue that were handed back to it.
-    RecordsFailed = "records_failed", Count;
-    /// Details, files and batches that nothing was working on and that were put on a queue again.
-    Swept = "swept", Count;
+    RecordsFailed = "records_failed", Count, &[UPLOAD, PROCESSOR, SYNC, DEAD_LETTER];
+    /// Details, tasks, files and batches that stood still, as their message was lost, and were woken.
+    Swept = "swept", Count, &[SWEEPER];
+    /// Details that were due later than a queue holds a message back, woken when they were due.
+    DetailsWoken = "details_woken", Count, &[SWEEPER];
     /// One call to the platform.
-    PlatformCallTime = "platform_call_time", Milliseconds;
+    PlatformCallTime = "platform_call_time", Milliseconds, &[PROCESSOR];
     /// One invocation of a function.
-    InvocationTime = "invocation_time", Milliseconds;
+    InvocationTime = "invocation_time", Milliseconds, EVERY;
 }
 
 /// What every metric of a deployment is in: 1 to 255 letters, digits and `.-_/#`, as CloudWatch takes them.
@@ -190,6 +210,7 @@ impl Metrics {
     /// Adds `value` to a count. Zero is recorded too: it tells "none" from "not measured".
     pub fn count(&self, metric: Metric, value: u64) {
         debug_assert_eq!(metric.unit(), Unit::Count);
+        debug_assert!(self.may_record(metric), "{metric:?}: {}", self.function);
         self.with(|state, _| {
             let count = state.counts.entry(metric).or_default();
             *count = count.saturating_add(value);
@@ -199,6 +220,7 @@ impl Metrics {
     /// Records a duration, in whole milliseconds rounded down.
     pub fn duration(&self, metric: Metric, duration: Duration) {
         debug_assert_eq!(metric.unit(), Unit::Milliseconds);
+        debug_assert!(self.may_record(metric), "{metric:?}: {}", self.function);
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.with(|state, metrics| {
             let values = state.durations.entry(metric).or_default();
@@ -212,6 +234,11 @@ impl Metrics {
     /// Writes what was recorded since the last time.
     pub fn flush(&self) {
         self.with(State::write);
+    }
+
+    /// Whether the list of a metric's functions is told the truth. What is no function records what it likes.
+    fn may_record(&self, metric: Metric) -> bool {
+        metric.functions().contains(&&*self.function) || !EVERY.contains(&&*self.function)
     }
 
     fn with(&self, act: impl FnOnce(&mut State, &Self)) {

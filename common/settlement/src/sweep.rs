@@ -1,9 +1,13 @@
 //! Finds what nothing is working on, and wakes it.
 //!
-//! Messages can get lost: a crash between a write and its message, a queue that was emptied, a
-//! pause longer than a queue holds a message back. What is open stands in sparse indexes, so a
-//! sweep reads little: the open files and batches, and of a batch that has been quiet the details.
-//! Waking something that is being worked on does no harm.
+//! Messages can get lost: a crash between a write and its message, a queue that was emptied. What is
+//! open stands in sparse indexes, so a sweep reads little: the open files and batches, and of a batch
+//! that has been quiet the details. Waking something that is being worked on does no harm, nor do two
+//! sweeps at once: a message only wakes, and a batch is ended by a conditional write.
+//!
+//! What is due later than a queue holds a message back has none: waking it is the rule, and counted as
+//! such. Everything else that is woken had a message and lost it, or stood still otherwise, which is
+//! counted as swept. So a detail that has a message is left alone for as long as that may take.
 
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ use weir_store::{
 };
 
 use crate::TimeLimit;
+use crate::process::put_off_with_message;
 use crate::upload::{UploadError, Uploader, patience};
 
 /// Lines read at a time of a batch: whole shards of most batches.
@@ -62,8 +67,12 @@ impl SweepOptions {
 pub struct Swept {
     /// Files put on their queue again.
     pub files: u64,
-    /// Details put on their queue again.
+    /// Details put on their queue again whose message was lost.
     pub details: u64,
+    /// Details put on their queue that were due later than a queue holds a message back: they had none.
+    pub details_on_time: u64,
+    /// Batches whose task was put on its queue again.
+    pub tasks: u64,
     /// Batches that were done without having been ended.
     pub batches_completed: u64,
     /// Whether everything open was looked at.
@@ -99,14 +108,16 @@ impl Sweeper {
         let batches = self.sweep_batches(&mut swept, limit).await;
         let (files, batches) = (files?, batches?);
         swept.complete = files && batches;
-        let count = swept.files + swept.details + swept.batches_completed;
+        let count = swept.files + swept.details + swept.tasks + swept.batches_completed;
         self.metrics.count(Metric::Swept, count);
+        let on_time = swept.details_on_time;
+        self.metrics.count(Metric::DetailsWoken, on_time);
         if !swept.complete {
             tracing::error!(
                 ?swept,
                 "there was no time to look at everything that is open"
             );
-        } else if count > 0 {
+        } else if count > 0 || on_time > 0 {
             tracing::info!(?swept, "swept");
         }
         Ok(swept)
@@ -203,6 +214,7 @@ impl Sweeper {
             // Its message waits behind no others: a queue that is long is no reason to be patient.
             if self.is_quiet(batch.updated_at, self.options.quiet) {
                 self.wake_task(&batch, task).await?;
+                swept.tasks += 1;
             }
             return Ok(());
         }
@@ -212,8 +224,11 @@ impl Sweeper {
         if batch.counters.unprocessed == 0 {
             let completed = self.store.complete_batch(&batch, self.clock.now()).await?;
             swept.batches_completed += u64::from(completed);
-        } else if self.may_wake(&batch).await? {
-            swept.details += self.wake_details(&batch, limit).await?;
+            if completed && batch.counters.error > 0 {
+                self.metrics.count(Metric::BatchesError, 1);
+            }
+        } else if self.may_wake(&batch, quiet).await? {
+            self.wake_details(&batch, quiet, swept, limit).await?;
         }
         Ok(())
     }
@@ -229,21 +244,30 @@ impl Sweeper {
         self.store.send_batch_task(&message, Duration::ZERO).await
     }
 
-    /// A batch whose file is not on the queue yet is the upload's business.
-    async fn may_wake(&self, batch: &Batch) -> Result<bool, StoreError> {
+    /// A batch whose file is not on the queue yet is the upload's business, and one whose file has just
+    /// come there is older than its messages.
+    async fn may_wake(&self, batch: &Batch, quiet: Duration) -> Result<bool, StoreError> {
         let file = self.store.file(batch.id.file()).await?;
-        Ok(file.is_some_and(|file| file.status == FileStatus::Processed))
+        Ok(file.is_some_and(|file| {
+            let sent_at = file.processed_at.unwrap_or(file.updated_at);
+            file.status == FileStatus::Processed && self.is_quiet(sent_at, quiet)
+        }))
     }
 
     /// Wakes what is due of a batch, as far as time allows.
-    async fn wake_details(&self, batch: &Batch, limit: &TimeLimit) -> Result<u64, StoreError> {
+    async fn wake_details(
+        &self,
+        batch: &Batch,
+        quiet: Duration,
+        swept: &mut Swept,
+        limit: &TimeLimit,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let group = batch
             .seller_id
             .map(|seller| seller.to_string())
             .unwrap_or_default();
-        let mut woken = 0;
         let mut first = 1;
         while first <= last && limit.allows(TIME_KEPT) {
             let to = first.saturating_add(LINES_AT_A_TIME - 1).min(last);
@@ -260,26 +284,56 @@ impl Sweeper {
                 let detail_id = batch.id.detail(*line);
                 tracing::error!(%detail_id, "a detail that cannot be read is not woken");
             }
-            let due: Vec<LineNumber> = read
-                .details
-                .iter()
-                .filter(|detail| is_due(detail, now))
-                .map(Detail::line)
-                .collect();
-            woken += due.len() as u64;
+            let mut due: Vec<LineNumber> = Vec::new();
+            for detail in &read.details {
+                match standing(detail, now, quiet) {
+                    Standing::Left => continue,
+                    Standing::OnTime => swept.details_on_time += 1,
+                    Standing::Still => swept.details += 1,
+                }
+                due.push(detail.line());
+            }
             let messages: Vec<_> = DetailsMessage::for_lines(batch.id, &due, &batch.correlation_id)
                 .map(|message| (message, Duration::ZERO))
                 .collect();
             self.store.send_details(&group, &messages).await?;
             first = to.saturating_add(1);
         }
-        Ok(woken)
+        Ok(())
     }
 }
 
-/// Whether nothing keeps a detail from being sent now.
-fn is_due(detail: &Detail, now: DateTime<Utc>) -> bool {
-    detail.status.is_open()
-        && detail.lease_until.is_none_or(|until| until <= now)
-        && detail.next_attempt_at.is_none_or(|next| next <= now)
+/// How a detail of a quiet batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is not open, somebody works on it, it is not due, or its message may still come.
+    Left,
+    /// It is due, and nobody else was to wake it.
+    OnTime,
+    /// Its message should have come.
+    Still,
+}
+
+fn standing(detail: &Detail, now: DateTime<Utc>, quiet: Duration) -> Standing {
+    let is_leased = detail.lease_until.is_some_and(|until| until > now);
+    if !detail.status.is_open() || is_leased {
+        return Standing::Left;
+    }
+    // Its message was sent at once, before the batch was quiet.
+    let Some(due_at) = detail.next_attempt_at else {
+        return Standing::Still;
+    };
+    if due_at > now {
+        return Standing::Left;
+    }
+    let Some(put_off) = put_off_with_message(detail, due_at) else {
+        return Standing::OnTime;
+    };
+    // A message is shared, and may come late by a quarter of the pause.
+    let quiet = TimeDelta::from_std(quiet).unwrap_or(TimeDelta::MAX);
+    if now - due_at >= quiet.checked_add(&(put_off / 4)).unwrap_or(quiet) {
+        Standing::Still
+    } else {
+        Standing::Left
+    }
 }

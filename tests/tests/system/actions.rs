@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use uuid::Uuid;
 use weir_domain::{BatchAction, BatchStatus, DetailStatus, LineNumber};
+use weir_runtime::Metric;
 use weir_settlement::actions::{ActionError, Asked, Named, NamedRefusal, Refusal};
 use weir_store::Detail;
 use weir_tests::rig::{Rig, Settings};
@@ -38,12 +39,18 @@ async fn a_detail_that_may_have_been_taken_is_never_shown_as_cancelled_by_a_canc
     let detail = rig.detail(file, 1, 1).await;
     assert_eq!(detail.error_code.as_deref(), Some("bcs.outcome_unknown"));
     assert!(detail.attempted_at.is_some());
+    // A person must look: somebody is told of each, once.
+    let told = || rig.counted.process.sum(Metric::OutcomeUnknown);
+    assert_eq!(told(), 3);
+    assert_eq!(rig.counted.process.sum(Metric::DetailsError), 3);
+    assert_eq!(rig.counted.process.sum(Metric::BatchesError), 1);
     assert_in_step(&rig, file).await;
     // A retry of the whole batch leaves it, as does a cancel; one by its id takes it up again.
     for action in [Do::Retry, Do::Cancel] {
         act(&rig, file, action).await.unwrap();
         assert_eq!(rig.statuses(file).await, [[Is::Error; 3]]);
     }
+    assert_eq!(told(), 3);
     // By its id as well, until somebody says that they have looked it up.
     let error = act_on(&rig, file, Do::Retry, &[1]).await.unwrap_err();
     assert_eq!(refusals(&error), [step(Refusal::OutcomeUnknown)]);

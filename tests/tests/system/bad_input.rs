@@ -7,6 +7,7 @@ use std::path::Path;
 use uuid::Uuid;
 use weir_domain::{BatchStatus, DetailStatus, FileStatus, SellerId};
 use weir_local::demo;
+use weir_runtime::Metric;
 use weir_settlement::upload::UploadScope;
 use weir_store::Seller;
 use weir_tests::parts::{self, scope};
@@ -145,7 +146,13 @@ async fn a_batch_that_cannot_be_taken_is_in_error_without_details_and_the_others
         text::batch("B-1", "CT-0007", &record("SO-6")),
     ]);
     let file = rig.take("mixed.xml", bytes).await;
+    // Nothing of them is settled: somebody is told of each.
+    let told = |metric| rig.counted.upload.sum(metric);
+    assert_eq!(told(Metric::BatchesRefused), 4);
+    assert_eq!(told(Metric::BatchesError), 4);
+    assert_eq!(told(Metric::DetailsError), 0);
     rig.settle().await;
+    assert_eq!(rig.counted.process.sum(Metric::BatchesError), 0);
     let books = rig.audit(&[file]).await.remove(0);
     assert_eq!(books.count(DetailStatus::Processed), 2);
     let rejected = [
@@ -203,8 +210,12 @@ async fn a_wrong_record_is_in_error_with_its_code_and_the_others_settle() {
         let text = text.replacen("</Batch>", &format!("{sound}</Batch>"), 1);
         let number = format!("<BatchNumber>R-{index}</BatchNumber>");
         let text = text.replacen("<BatchNumber>B-1</BatchNumber>", &number, 1);
+        let told = || rig.counted.upload.sum(Metric::DetailsError);
+        let before = told();
         let file = rig.take(&format!("{stem}.xml"), text).await;
         let statuses = rig.statuses(file).await.concat();
+        let errors = statuses.iter().filter(|is| **is == DetailStatus::Error);
+        assert_eq!(told() - before, errors.count() as u64, "{stem}");
         let (last, wrong) = statuses.split_last().unwrap();
         assert!(wrong.contains(&DetailStatus::Error), "{stem}: {statuses:?}");
         // Without a currency on the batch, the sound record lacks one too.

@@ -27,7 +27,7 @@ fn metrics() -> (Metrics, Written) {
     let (clock, _) = Clock::manual(DateTime::from_timestamp_millis(1_795_348_800_123).unwrap());
     let written = Written::default();
     let namespace = Namespace::read(&mut reader("weir-dev"));
-    let metrics = Metrics::new(namespace, "sweeper", clock, written.clone());
+    let metrics = Metrics::new(namespace, "measured", clock, written.clone());
     (metrics, written)
 }
 
@@ -96,7 +96,7 @@ fn a_flush_writes_one_line_in_the_embedded_metric_format() {
                     ],
                 }],
             },
-            "function": "sweeper",
+            "function": "measured",
             "files_stored": 3,
             "records_failed": 0,
             "platform_call_time": [12],
@@ -164,7 +164,7 @@ fn a_line_that_cannot_be_written_harms_nobody() {
             Ok(())
         }
     }
-    let metrics = Metrics::new(Namespace::default(), "sweeper", Clock::system(), Full);
+    let metrics = Metrics::new(Namespace::default(), "measured", Clock::system(), Full);
     metrics.count(Metric::Swept, 1);
     metrics.flush();
 }
@@ -202,4 +202,18 @@ proptest! {
             prop_assert_eq!(written, sum);
         }
     }
+}
+
+#[test]
+fn a_metric_is_recorded_by_the_functions_that_are_said_to_and_by_no_other() {
+    let (clock, _) = Clock::manual(DateTime::UNIX_EPOCH);
+    for function in EVERY {
+        let metrics = Metrics::new(Namespace::default(), *function, clock.clone(), io::sink());
+        for metric in Metric::ALL {
+            assert!(!metric.functions().is_empty(), "{metric:?}");
+            let is_said_to = metric.functions().contains(function);
+            assert_eq!(metrics.may_record(*metric), is_said_to, "{metric:?}");
+        }
+    }
+    assert!(Metrics::discarded(clock).may_record(Metric::Swept));
 }

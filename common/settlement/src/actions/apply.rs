@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use weir_domain::{BatchAction, DetailEvent, DetailStatus, LineNumber};
+use weir_domain::{BatchAction, DetailEvent, DetailId, DetailStatus, LineNumber};
+use weir_runtime::Metric;
 use weir_store::{
     Batch, ChangedBy, Detail, DetailChange, DetailsMessage, Event, Payload, ReadDetails, StoreError,
 };
@@ -42,6 +43,8 @@ pub(super) struct Applied {
     pub(super) on_their_way: Vec<(LineNumber, DateTime<Utc>)>,
     /// Those that the action is not for. Where details were named, nothing was changed then.
     pub(super) refused: Vec<(LineNumber, Refusal)>,
+    /// Those of the changed whose call may have been taken and is not asked for any more.
+    given_up: Vec<DetailId>,
 }
 
 impl Actions {
@@ -52,7 +55,7 @@ impl Actions {
         lines: &[LineNumber],
     ) -> Result<Applied, ActionError> {
         // What an earlier try wrote whose answer did not come.
-        let mut unsure: Vec<Detail> = Vec::new();
+        let mut unsure: Vec<DetailChange> = Vec::new();
         let mut tries = 0;
         loop {
             let place = change.batch.place();
@@ -62,6 +65,7 @@ impl Actions {
             let (mut applied, changes) = self.steps(change, read, &unsure, now).await?;
             let stop = change.reach != Reach::Whole && !applied.refused.is_empty();
             if changes.is_empty() || stop {
+                self.tell_given_up(&applied.given_up);
                 return Ok(applied);
             }
             if tries > 0 {
@@ -70,16 +74,27 @@ impl Actions {
             let write = self.write(change, &changes, now).await;
             match write {
                 Ok(()) => {
+                    applied.given_up.extend(changes.iter().filter_map(given_up));
+                    self.tell_given_up(&applied.given_up);
                     applied.changed.extend(changes.iter().map(line));
                     return Ok(applied);
                 }
                 Err(error) if error.is_transient() && tries + 1 < TRIES_MAX => {
-                    unsure.extend(changes.into_iter().map(|change| change.event.detail));
+                    unsure.extend(changes);
                     self.pause_after(tries).await;
                     tries += 1;
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Tells of details that were given up because nobody knows what came of their calls.
+    fn tell_given_up(&self, given_up: &[DetailId]) {
+        for detail_id in given_up {
+            self.metrics.count(Metric::OutcomeUnknown, 1);
+            self.metrics.count(Metric::DetailsError, 1);
+            tracing::error!(%detail_id, "nobody knows what came of a detail that was cancelled");
         }
     }
 
@@ -95,7 +110,7 @@ impl Actions {
         &self,
         change: &Change<'_>,
         read: ReadDetails,
-        unsure: &[Detail],
+        unsure: &[DetailChange],
         now: DateTime<Utc>,
     ) -> Result<(Applied, Vec<DetailChange>), StoreError> {
         let unreadable = read.unreadable.into_iter();
@@ -105,9 +120,10 @@ impl Actions {
         };
         let mut changes = Vec::new();
         for before in read.details {
-            if unsure.iter().any(|after| is_written(after, &before))
-                || was_done(change.action, &before, change.asked)
-            {
+            let written = |change: &&DetailChange| is_written(&change.event.detail, &before);
+            let written = unsure.iter().find(written);
+            applied.given_up.extend(written.and_then(given_up));
+            if written.is_some() || was_done(change.action, &before, change.asked) {
                 applied.changed.push(before.line());
                 continue;
             }
@@ -179,6 +195,12 @@ pub(crate) fn is_written(after: &Detail, is: &Detail) -> bool {
         && is.events >= after.events
         && is.user_updated_by == after.user_updated_by
         && millis(is.user_updated_at) == millis(after.user_updated_at)
+}
+
+/// The detail that a change gives to a person: no other change of an open one leaves it in Error.
+fn given_up(change: &DetailChange) -> Option<DetailId> {
+    let (before, after) = (&change.before, &change.event.detail);
+    (before.status.is_open() && after.status == DetailStatus::Error).then_some(after.id)
 }
 
 fn line(change: &DetailChange) -> LineNumber {

@@ -26,7 +26,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 use uuid::Uuid;
 use weir_domain::{AskedAction, BatchAction, BatchId, BatchStatus, LineNumber};
-use weir_runtime::{Clock, Metrics, Random};
+use weir_runtime::{Clock, Metric, Metrics, Random};
 use weir_store::{AskedRecord, Batch, Store, StoreError};
 
 pub(crate) use apply::{is_written, with_draft};
@@ -136,6 +136,9 @@ impl Actions {
                 || !self.store.complete_batch(&batch, self.clock.now()).await?
             {
                 return Ok(batch);
+            }
+            if batch.counters.error > 0 {
+                self.metrics.count(Metric::BatchesError, 1);
             }
         }
     }

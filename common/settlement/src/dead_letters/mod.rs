@@ -118,8 +118,10 @@ impl DeadLetters {
         // Also when nothing was marked: an earlier delivery may have stopped here.
         if let Some(batch) = self.store.batch(batch.id).await?
             && batch.counters.unprocessed == 0
+            && self.store.complete_batch(&batch, self.clock.now()).await?
+            && batch.counters.error > 0
         {
-            self.store.complete_batch(&batch, self.clock.now()).await?;
+            self.metrics.count(Metric::BatchesError, 1);
         }
         Ok(marked)
     }

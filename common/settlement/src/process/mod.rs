@@ -43,6 +43,7 @@ use decide::{Decision, decide};
 use lease::Leased;
 pub use options::ProcessOptions;
 use wake::Wakes;
+pub(crate) use wake::put_off_with_message;
 use watch::CancelWatch;
 
 /// How long finished outcomes wait for others to share their transaction.

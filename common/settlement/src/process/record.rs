@@ -45,7 +45,7 @@ impl Processor {
         for outcome in &outcomes {
             let detail = &outcome.event.detail;
             if let (DetailStatus::Retry, Some(next)) = (detail.status, detail.next_attempt_at) {
-                wakes.add(detail.line(), next);
+                wakes.add_set_at(detail.line(), detail.updated_at, next);
             }
         }
         let mut failure = None;

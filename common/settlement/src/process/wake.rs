@@ -1,13 +1,14 @@
 //! Later messages for details that are not done.
 //!
 //! Details that are due at about the same time share a message: it comes when the last of them is
-//! due, which delays the first by at most a quarter of its own pause.
+//! due, which delays the first by at most a quarter of its own pause. What is due later than a queue
+//! holds a message back has none, and is the sweeper's to wake.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use weir_domain::LineNumber;
-use weir_store::{DELAY_MAX, DetailsMessage, StoreError};
+use chrono::{DateTime, TimeDelta, Utc};
+use weir_domain::{DetailStatus, LineNumber};
+use weir_store::{DELAY_MAX, Detail, DetailsMessage, StoreError};
 
 use super::{Group, Processor};
 
@@ -26,10 +27,19 @@ impl Wakes {
     }
 
     pub(super) fn add(&mut self, line: LineNumber, at: DateTime<Utc>) {
-        let ahead = (at - self.now).to_std().unwrap_or_default();
-        // What is due later than a queue holds a message back is woken by the sweeper.
-        if ahead <= DELAY_MAX {
-            self.due.push((ahead, line));
+        self.add_set_at(line, self.now, at);
+    }
+
+    /// The same for what was put off at another time than this began.
+    pub(super) fn add_set_at(
+        &mut self,
+        line: LineNumber,
+        set_at: DateTime<Utc>,
+        at: DateTime<Utc>,
+    ) {
+        let ahead = (at - set_at).to_std().unwrap_or_default();
+        if has_message(set_at, at) {
+            self.due.push((ahead.min(DELAY_MAX), line));
         }
     }
 
@@ -63,6 +73,27 @@ impl Wakes {
     }
 }
 
+/// Whether what was put off so far has a message of its own. Times are kept to the millisecond, and whoever
+/// reads them back must come to the same.
+fn has_message(set_at: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    let ahead = at.timestamp_millis() - set_at.timestamp_millis();
+    u128::try_from(ahead).map_or(true, |ahead| ahead <= DELAY_MAX.as_millis())
+}
+
+/// For how long an open detail, put off until then, was put off at most, if a message was sent to wake it;
+/// `None` when it was left to the sweeper.
+///
+/// Only a failed attempt puts one off for longer than a queue holds a message back, and when that was is
+/// told by its outcome. Whatever puts it off once more, such as a breaker, sends a message that is not told
+/// from none.
+pub(crate) fn put_off_with_message(detail: &Detail, until: DateTime<Utc>) -> Option<TimeDelta> {
+    let most = TimeDelta::from_std(DELAY_MAX).unwrap_or(TimeDelta::MAX);
+    if detail.status != DetailStatus::Retry || detail.waiting_since.is_some() {
+        return Some(most);
+    }
+    has_message(detail.updated_at, until).then(|| until - detail.updated_at)
+}
+
 impl Processor {
     pub(super) async fn send_wakes(
         &self,
@@ -88,8 +119,8 @@ impl Processor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::tests::detail;
     use super::*;
-    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     fn line(number: u32) -> LineNumber {
@@ -111,7 +142,45 @@ mod tests {
         assert_eq!(woken, [line(1), line(2)]);
     }
 
+    #[test]
+    fn a_failed_attempt_that_is_put_off_for_over_fifteen_minutes_has_no_message() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        for (seconds, has_message) in [(60, true), (899, true), (900, true), (901, false)] {
+            let until = now + TimeDelta::seconds(seconds);
+            let mut wakes = Wakes::new(now - TimeDelta::seconds(30));
+            wakes.add_set_at(line(1), now, until);
+            assert_eq!(!wakes.grouped().is_empty(), has_message, "{seconds}");
+            let mut detail = detail(now);
+            detail.status = DetailStatus::Retry;
+            let put_off = put_off_with_message(&detail, until);
+            let pause = has_message.then(|| TimeDelta::seconds(seconds));
+            assert_eq!(put_off, pause, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_breaker_or_a_charge_has_a_message_however_old_it_is() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        let until = now + TimeDelta::days(1);
+        let mut detail = detail(now);
+        assert!(put_off_with_message(&detail, until).is_some());
+        detail.status = DetailStatus::Retry;
+        assert!(put_off_with_message(&detail, until).is_none());
+        detail.waiting_since = Some(now);
+        assert!(put_off_with_message(&detail, until).is_some());
+    }
+
     proptest! {
+        #[test]
+        fn what_is_read_back_to_the_millisecond_tells_whether_there_is_a_message(
+            set_at in 0..2_000_000_000_000_i64, nanos in 0..2_000_000_i64, ahead in 899_999_999_000..900_001_001_000_i64,
+        ) {
+            let set_at = DateTime::from_timestamp_millis(set_at).unwrap() + TimeDelta::nanoseconds(nanos);
+            let at = set_at + TimeDelta::nanoseconds(ahead);
+            let kept = |time: DateTime<Utc>| DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap();
+            prop_assert_eq!(has_message(set_at, at), has_message(kept(set_at), kept(at)));
+        }
+
         #[test]
         fn every_detail_is_woken_once_not_early_and_a_quarter_late_at_most(
             pauses in prop::collection::vec(0..900_i64, 1..60),

@@ -44,6 +44,7 @@ impl Uploader {
         };
         if self.store.replace_batch(&batch, task).await? {
             tracing::info!(batch_id = %id, status = %batch.status, "a batch was taken again");
+            self.count_made(&batch);
             // What is left of it when time runs short is the sweeper's to wake.
             self.enqueue_batch(&batch, &mut EnqueueState::default(), limit)
                 .await?;

@@ -11,6 +11,7 @@ use weir_domain::{
     BatchId, BatchNumber, BatchStatus, ClientId, Counters, Currency, DetailId, DetailStatus,
     ProgramId, SellerId,
 };
+use weir_runtime::Metric;
 use weir_servicegate::{
     BatchHeader, BatchSummary, Checkpoint as ReaderCheckpoint, Item, Options, Record,
     SellerReference,
@@ -131,6 +132,23 @@ impl Uploader {
         split.puts.flush().await?;
         let next = Checkpoint::Enqueuing(EnqueueState::default());
         Ok(StageEnd::Next(Stage::Enqueuing, next))
+    }
+}
+
+impl Uploader {
+    /// Counts what is in error of a batch that was made. One that is made again after a crash is counted
+    /// again: what nobody is told of would be worse.
+    pub(super) fn count_made(&self, batch: &Batch) {
+        self.metrics
+            .count(Metric::DetailsError, batch.counters.error);
+        if batch.status != BatchStatus::Error {
+            return;
+        }
+        self.metrics.count(Metric::BatchesError, 1);
+        if batch.error_log.is_some() {
+            self.metrics.count(Metric::BatchesRefused, 1);
+            tracing::warn!(batch_id = %batch.id, "a batch was not taken: nothing of it is settled");
+        }
     }
 }
 
@@ -260,7 +278,9 @@ impl<'a> Split<'a> {
 
     async fn end(&mut self, summary: BatchSummary) -> Result<(), UploadError> {
         let batch = self.ended(&summary).await?;
-        Ok(self.uploader.store.create_batch(&batch).await?)
+        self.uploader.store.create_batch(&batch).await?;
+        self.uploader.count_made(&batch);
+        Ok(())
     }
 
     /// The batch whose end has been read. Its details are written.
