@@ -91,7 +91,7 @@ const EVERY: &[&str] = &[UPLOAD, PROCESSOR, SWEEPER, SYNC, DEAD_LETTER, QUERY, A
 
 metrics! {
     /// Files that became known.
-    FilesStored = "files_stored", Count, &[UPLOAD];
+    FilesStored = "files_stored", Count, &[UPLOAD, ACTION];
     /// Files whose every detail is stored and on its queue.
     FilesProcessed = "files_processed", Count, &[UPLOAD];
     /// Files that cannot be trusted and became `Error`.

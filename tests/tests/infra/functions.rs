@@ -117,17 +117,93 @@ fn no_function_gets_a_setting_that_it_does_not_read() {
     }
 }
 
+/// What each function must have, but for the region, which Lambda says. Of the two that give 3Rivers keys it must
+/// have one, and is told of the simpler.
+fn required(function: &str) -> Vec<&'static str> {
+    let mut required = vec!["WEIR_BUCKET", "WEIR_TABLE_PREFIX"];
+    if !["query-api", "reference-sync", "dead-letter"].contains(&function) {
+        required.extend(["WEIR_DETAILS_QUEUE_URL", "WEIR_UPLOADS_QUEUE_URL"]);
+    }
+    if function == "detail-processor" {
+        required.extend(["WEIR_THREE_RIVERS_API_KEY", "WEIR_THREE_RIVERS_URL"]);
+    }
+    required.sort_unstable();
+    required
+}
+
+/// What of a function's settings is wrong, in the order of the names.
+fn problems(function: &str, variables: &Variables) -> Vec<String> {
+    let refused = read(function, variables).err();
+    let problems = refused.iter().flat_map(ConfigError::problems);
+    let mut names: Vec<_> = problems.map(|problem| problem.name.clone()).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_function_lacks_nothing_that_it_must_have() {
+fn a_function_without_a_setting_that_it_must_have_says_which() {
     let template = Template::read();
     for function in template.of("AWS::Serverless::Function") {
         let name = name_of(&template, &function);
         let variables = variables(&template, &function);
-        for setting in ["WEIR_TABLE_PREFIX", "WEIR_BUCKET"] {
+        for setting in variables.keys() {
             let mut without = variables.clone();
             without.remove(setting);
-            let error = read(&name, &without).unwrap_err().to_string();
+            let told = match setting.as_str() {
+                "WEIR_THREE_RIVERS_API_KEYS" => "WEIR_THREE_RIVERS_API_KEY",
+                other => other,
+            };
+            let is_required = required(&name).contains(&told);
+            let expected: &[&str] = if is_required { &[told] } else { &[] };
+            assert_eq!(problems(&name, &without), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_function_without_any_setting_says_all_that_it_must_have_at_once() {
+    for name in names() {
+        assert_eq!(
+            problems(&name, &Variables::new()),
+            required(&name),
+            "{name}"
+        );
+        let error = read(&name, &Variables::new()).unwrap_err().to_string();
+        for setting in required(&name) {
             assert!(error.contains(setting), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_told_without_its_value_however_it_is_wrong() {
+    let template = Template::read();
+    for function in template.of("AWS::Serverless::Function") {
+        let name = name_of(&template, &function);
+        let variables = variables(&template, &function);
+        let mut spoilt: Variables = (variables.keys())
+            .map(|setting| (setting.clone(), format!("hushed-{setting}\u{7}")))
+            .collect();
+        for keys in [
+            r#"{"11111111-0000-4000-8000-000000000001": "hushed\u0007"}"#,
+            r#"{"hushed": "hushed-key"}"#,
+            r#"{"11111111-0000-4000-8000-000000000001": "hushed-key""#,
+            r#"["hushed-key"]"#,
+            "hushed-key",
+        ] {
+            if variables.contains_key("WEIR_THREE_RIVERS_API_KEYS") {
+                spoilt.insert("WEIR_THREE_RIVERS_API_KEYS".to_owned(), keys.to_owned());
+                spoilt.insert(
+                    "WEIR_THREE_RIVERS_API_KEY".to_owned(),
+                    "hushed\u{7}".to_owned(),
+                );
+            }
+            let error = read(&name, &spoilt).unwrap_err();
+            let told = format!("{error} {error:?} {error:#?}");
+            assert!(!told.contains("hushed"), "{name}: {told}");
+            for setting in spoilt.keys() {
+                assert!(told.contains(setting.as_str()), "{name}: {setting}: {told}");
+            }
         }
     }
 }
@@ -180,4 +256,14 @@ fn the_sweeper_is_called_every_few_minutes_and_done_before_the_next_time() {
     let rate = template.text(&schedule["Properties"]["ScheduleExpression"]);
     assert_eq!(rate, "rate(5 minutes)");
     assert!(sweeper["Timeout"].as_i64().unwrap() < 5 * 60);
+}
+
+#[test]
+fn a_sweep_that_fails_is_not_tried_again_by_the_schedule_nor_by_lambda() {
+    let template = Template::read();
+    let sweeper = template.get("Sweeper").properties;
+    let never = json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60});
+    let schedule = &sweeper["Events"]["Schedule"]["Properties"];
+    assert_eq!(schedule["RetryPolicy"], never);
+    assert_eq!(sweeper["EventInvokeConfig"], never);
 }

@@ -17,6 +17,8 @@ pub(crate) struct Resource<'a> {
     pub(crate) id: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) properties: &'a Value,
+    /// What becomes of it when it leaves the template, and when it is replaced.
+    pub(crate) fate: [&'a Value; 2],
 }
 
 enum Open {
@@ -36,6 +38,10 @@ impl Template {
             id,
             kind: resource["Type"].as_str().unwrap(),
             properties: &resource["Properties"],
+            fate: [
+                &resource["DeletionPolicy"],
+                &resource["UpdateReplacePolicy"],
+            ],
         })
     }
 
@@ -50,6 +56,10 @@ impl Template {
     pub(crate) fn get(&self, id: &str) -> Resource<'_> {
         (self.resources().find(|resource| resource.id == id))
             .unwrap_or_else(|| panic!("there is no {id}"))
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> &Value {
+        &self.0["Parameters"][name]
     }
 
     pub(crate) fn globals(&self) -> &Value {

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use weir_domain::{ClientId, FileId, ObjectIdentity, Permission, ProgramId};
 use weir_lambda::Deadline;
 use weir_local::embedded::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use weir_runtime::{Metrics, Random, Reader};
+use weir_runtime::{Random, Reader};
 use weir_store::{ApiKeyHash, ApiKeyRecord};
+use weir_tests::counted::Counted;
 use weir_tests::delivery::sqs_event;
 use weir_tests::parts::{DETAILS, Network, Parts, UPLOADS, scope};
 use weir_tests::platform;
@@ -86,18 +87,35 @@ impl Stage {
             wires.insert(function, own);
         }
         let reader = |function: &str| reader(&parts, &wires[function]);
-        let given = || weir_lambda::Parts {
+        // Each counts in its own name, and so only what it is said to.
+        let given = |function: &str| weir_lambda::Parts {
             clock: parts.timeline.clock().clone(),
             random: Random::seeded(7),
-            metrics: Metrics::discarded(parts.timeline.clock().clone()),
+            metrics: Counted::of(function, parts.timeline.clock()).metrics,
         };
-        let upload = built!(weir_settlement_upload, reader("settlement-upload"), given());
-        let process = built!(weir_detail_processor, reader("detail-processor"), given());
-        let sweep = built!(weir_sweeper, reader("sweeper"), given());
-        let synchronize = built!(weir_reference_sync, reader("reference-sync"), given());
-        let dead_letter = built!(weir_dead_letter, reader("dead-letter"), given());
-        let query = built!(weir_query_api, reader("query-api"), given());
-        let action = built!(weir_action_api, reader("action-api"), given());
+        let upload = built!(
+            weir_settlement_upload,
+            reader("settlement-upload"),
+            given("settlement-upload")
+        );
+        let process = built!(
+            weir_detail_processor,
+            reader("detail-processor"),
+            given("detail-processor")
+        );
+        let sweep = built!(weir_sweeper, reader("sweeper"), given("sweeper"));
+        let synchronize = built!(
+            weir_reference_sync,
+            reader("reference-sync"),
+            given("reference-sync")
+        );
+        let dead_letter = built!(
+            weir_dead_letter,
+            reader("dead-letter"),
+            given("dead-letter")
+        );
+        let query = built!(weir_query_api, reader("query-api"), given("query-api"));
+        let action = built!(weir_action_api, reader("action-api"), given("action-api"));
         let (client, program) = (scope().client_id, scope().program_id);
         let client_key = key(&parts, Some(client), None).await;
         let program_key = key(&parts, Some(client), Some(program)).await;
