@@ -60,7 +60,8 @@ async fn handle(state: &State, event: Value, deadline: Deadline) -> Result<Value
 #[test]
 fn function() {
     if std::env::var_os(FUNCTION).is_some() {
-        let code = start("sweeper", read, build, handle);
+        // What is no function of the system's may count what it likes.
+        let code = start("tried", read, build, handle);
         std::process::exit(i32::from(code != ExitCode::SUCCESS));
     }
 }
