@@ -10,6 +10,7 @@
 //! | [`drafts`] | drafts, written without the table of errors |
 //! | [`faults`] | faults where the AWS clients send their requests |
 //! | [`delivery`] | queues that deliver twice, late and out of order |
+//! | [`secrets`] | Secrets Manager, which the embedded services have not |
 //! | [`service`] | a whole running system, as its callers see it |
 //! | [`platform`] | what the simulator has made |
 //! | [`laws`] | what must be true of settled files, whatever happened on the way |
@@ -35,6 +36,7 @@ pub mod laws;
 pub mod parts;
 pub mod platform;
 pub mod rig;
+pub mod secrets;
 pub mod service;
 pub mod text;
 pub mod timeline;

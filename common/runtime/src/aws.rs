@@ -1,7 +1,7 @@
-//! The clients of DynamoDB, S3 and SQS.
+//! The clients of DynamoDB, S3, SQS and Secrets Manager.
 //!
 //! Invariants: the behaviour version is pinned, so an update of the SDK changes no default silently;
-//! every call has a time-out; the three clients share one pool of connections, one TLS set-up and one
+//! every call has a time-out; the clients share one pool of connections, one TLS set-up and one
 //! set of credentials; proxies from the environment are not used, as the local system's endpoints are
 //! on loopback. Only what [`AwsOptions`] says counts: profiles and the SDK's own variables change
 //! nothing. Where no credentials are given, only [`AwsClients::with_found_credentials`] has the SDK look
@@ -13,6 +13,9 @@
 //!
 //! Faults are injected through [`AwsOptions::http_client`], where the SDK sends its requests.
 
+mod secrets;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -27,6 +30,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use secrecy::ExposeSecret;
 
 use crate::config::Reader;
+
+pub use secrets::{SecretError, Secrets};
 
 /// How often a call is tried, the first time included.
 const ATTEMPTS_MAX: u32 = 3;
@@ -62,6 +67,8 @@ pub struct AwsOptions {
     pub endpoint_s3: Option<String>,
     /// Where SQS is, if it is not AWS's.
     pub endpoint_sqs: Option<String>,
+    /// Where Secrets Manager is, if it is not AWS's.
+    pub endpoint_secrets: Option<String>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long a call to DynamoDB may take.
@@ -70,6 +77,8 @@ pub struct AwsOptions {
     pub timeouts_s3: ServiceTimeouts,
     /// How long a call to SQS may take: more than the 20 s that a receive may wait for messages.
     pub timeouts_sqs: ServiceTimeouts,
+    /// How long a call to Secrets Manager may take.
+    pub timeouts_secrets: ServiceTimeouts,
     /// What sends the requests, in place of the client that opens connections.
     pub http_client: Option<SharedHttpClient>,
     /// The credentials. Without them calls fail, unless the SDK is to look for them.
@@ -77,18 +86,20 @@ pub struct AwsOptions {
 }
 
 impl AwsOptions {
-    /// AWS itself in `region`, with the default time-outs: 2 s for a connection; 5, 60 and 30 s for an
-    /// attempt at DynamoDB, S3 and SQS.
+    /// AWS itself in `region`, with the default time-outs: 2 s for a connection; 5, 60, 30 and 3 s for
+    /// an attempt at DynamoDB, S3, SQS and Secrets Manager.
     pub fn new(region: impl Into<String>) -> Self {
         Self {
             region: region.into(),
             endpoint_dynamodb: None,
             endpoint_s3: None,
             endpoint_sqs: None,
+            endpoint_secrets: None,
             connect_timeout: Duration::from_secs(2),
             timeouts_dynamodb: ServiceTimeouts::of_attempt(Duration::from_secs(5)),
             timeouts_s3: ServiceTimeouts::of_attempt(Duration::from_mins(1)),
             timeouts_sqs: ServiceTimeouts::of_attempt(Duration::from_secs(30)),
+            timeouts_secrets: ServiceTimeouts::of_attempt(Duration::from_secs(3)),
             http_client: None,
             credentials: None,
         }
@@ -98,14 +109,16 @@ impl AwsOptions {
     /// `AWS_SESSION_TOKEN` (without the first two there are no credentials; one of them alone is a
     /// problem),
     /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_S3`,
-    /// `AWS_ENDPOINT_URL_SQS` and, in whole seconds, `WEIR_AWS_CONNECT_TIMEOUT`,
-    /// `WEIR_DYNAMODB_TIMEOUT`, `WEIR_S3_TIMEOUT`, `WEIR_SQS_TIMEOUT`, the last three being an attempt's.
+    /// `AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL_SECRETS_MANAGER` and, in whole seconds,
+    /// `WEIR_AWS_CONNECT_TIMEOUT`, `WEIR_DYNAMODB_TIMEOUT`, `WEIR_S3_TIMEOUT`, `WEIR_SQS_TIMEOUT`,
+    /// `WEIR_SECRETS_TIMEOUT`, the last four being an attempt's.
     pub fn read(reader: &mut Reader) -> Self {
         let credentials = credentials(reader);
         let mut endpoint = |name| reader.optional_url(name).map(String::from);
         let endpoint_dynamodb = endpoint("AWS_ENDPOINT_URL_DYNAMODB");
         let endpoint_s3 = endpoint("AWS_ENDPOINT_URL_S3");
         let endpoint_sqs = endpoint("AWS_ENDPOINT_URL_SQS");
+        let endpoint_secrets = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER");
         let mut attempt = |name, default, range| {
             ServiceTimeouts::of_attempt(reader.seconds(name, default, range))
         };
@@ -114,10 +127,12 @@ impl AwsOptions {
             endpoint_dynamodb,
             endpoint_s3,
             endpoint_sqs,
+            endpoint_secrets,
             timeouts_dynamodb: attempt("WEIR_DYNAMODB_TIMEOUT", 5, 1..=60),
             timeouts_s3: attempt("WEIR_S3_TIMEOUT", 60, 1..=600),
             // A receive that waits 20 s for messages must not look like one that hangs.
             timeouts_sqs: attempt("WEIR_SQS_TIMEOUT", 30, 21..=60),
+            timeouts_secrets: attempt("WEIR_SECRETS_TIMEOUT", 3, 1..=10),
             connect_timeout: reader.seconds("WEIR_AWS_CONNECT_TIMEOUT", 2, 1..=30),
             ..Self::new(reader.text("AWS_REGION"))
         }
@@ -156,6 +171,8 @@ pub struct AwsClients {
     pub s3: aws_sdk_s3::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
+    /// What a client of another service is built from.
+    shared: Arc<SdkConfig>,
 }
 
 impl AwsClients {
@@ -191,12 +208,7 @@ impl AwsClients {
         shared.set_credentials_provider(credentials);
         let shared = shared.build();
         let config = |endpoint: &Option<String>, timeouts| {
-            let timeouts = timeout_config(options.connect_timeout, timeouts);
-            let builder = shared.to_builder().timeout_config(timeouts);
-            match endpoint {
-                Some(endpoint) => builder.endpoint_url(endpoint).build(),
-                None => builder.build(),
-            }
+            service_config(&shared, options, endpoint.as_deref(), timeouts)
         };
         let s3 =
             aws_sdk_s3::config::Builder::from(&config(&options.endpoint_s3, options.timeouts_s3))
@@ -209,7 +221,23 @@ impl AwsClients {
             )),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(&config(&options.endpoint_sqs, options.timeouts_sqs)),
+            shared: Arc::new(shared),
         }
+    }
+}
+
+/// What all services share, with one's endpoint and time-outs.
+fn service_config(
+    shared: &SdkConfig,
+    options: &AwsOptions,
+    endpoint: Option<&str>,
+    timeouts: ServiceTimeouts,
+) -> SdkConfig {
+    let timeouts = timeout_config(options.connect_timeout, timeouts);
+    let builder = shared.to_builder().timeout_config(timeouts);
+    match endpoint {
+        Some(endpoint) => builder.endpoint_url(endpoint).build(),
+        None => builder.build(),
     }
 }
 

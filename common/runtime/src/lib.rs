@@ -11,7 +11,7 @@
 //! | [`random`] | random numbers, jitter, UUIDs; seeded in tests |
 //! | [`http`] | outgoing HTTP/1.1 whose errors say whether anything was sent |
 //! | [`config`] | settings from the environment, every problem reported at once |
-//! | [`aws`] | DynamoDB, S3 and SQS clients with timeouts and retries set |
+//! | [`aws`] | DynamoDB, S3, SQS and Secrets Manager clients with timeouts and retries set |
 //! | [`telemetry`] | JSON log lines that carry a correlation id |
 //! | [`metrics`] | counts and durations in CloudWatch's embedded metric format |
 
@@ -23,7 +23,7 @@ pub mod metrics;
 pub mod random;
 pub mod telemetry;
 
-pub use aws::{AwsClients, AwsOptions};
+pub use aws::{AwsClients, AwsOptions, SecretError, Secrets};
 pub use clock::{Clock, Elapsed, ManualClock};
 pub use config::{ConfigError, Reader};
 pub use http::{

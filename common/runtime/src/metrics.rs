@@ -114,6 +114,10 @@ metrics! {
     BreakerOpen = "breaker_open", Count, &[PROCESSOR];
     /// Calls refused because of the credentials: every detail is affected.
     CredentialsRefused = "credentials_refused", Count, &[PROCESSOR];
+    /// Details that wait because there is no key to send them with.
+    CredentialsMissing = "credentials_missing", Count, &[PROCESSOR];
+    /// Times that the secret with the keys could not be read, or something in it not be understood.
+    CredentialsUnread = "credentials_unread", Count, &[PROCESSOR];
     /// Messages that brought reference data, or what was known already.
     MessagesProcessed = "messages_processed", Count, &[SYNC];
     /// Messages that could not be applied.

@@ -14,7 +14,7 @@ use weir_runtime::telemetry::span;
 use weir_runtime::{AwsClients, AwsOptions, Clock, CorrelationId, Http, HttpOptions, Reader};
 use weir_settlement::TimeLimit;
 use weir_settlement::actions::{ActionError, Actions};
-use weir_settlement::credentials::Credentials;
+use weir_settlement::credentials::{Credentials, KeySource};
 use weir_settlement::process::{ProcessError, ProcessOptions, Processor};
 use weir_store::{BatchTaskMessage, DetailsMessage, Names, Store};
 use weir_three_rivers::{BreakerOptions, Breakers, CONNECT_TIMEOUT, Client, ClientOptions};
@@ -28,7 +28,7 @@ pub struct Settings {
     aws: AwsOptions,
     names: Names,
     options: ProcessOptions,
-    credentials: Credentials,
+    keys: KeySource,
     three_rivers: ClientOptions,
 }
 
@@ -66,7 +66,7 @@ pub fn read(reader: &mut Reader) -> Settings {
     Settings {
         aws: AwsOptions::read(reader),
         names: Names::read(reader),
-        credentials: Credentials::read(reader),
+        keys: KeySource::read(reader),
         options,
         three_rivers,
     }
@@ -75,6 +75,12 @@ pub fn read(reader: &mut Reader) -> Settings {
 /// Builds the state.
 pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError> {
     let clients = AwsClients::new(&settings.aws).await;
+    let credentials = Credentials::new(
+        settings.keys,
+        clients.secrets(&settings.aws),
+        parts.clock.clone(),
+        parts.metrics.clone(),
+    );
     let http = HttpOptions {
         connect_timeout: CONNECT_TIMEOUT,
         ..HttpOptions::default()
@@ -90,7 +96,7 @@ pub async fn build(settings: Settings, parts: Parts) -> Result<State, BuildError
         store,
         platform: Client::new(http, parts.clock.clone(), settings.three_rivers)?,
         breakers: Breakers::new(BreakerOptions::default(), parts.random.clone()),
-        credentials: settings.credentials,
+        credentials,
         clock: parts.clock.clone(),
         random: parts.random,
         metrics: parts.metrics,

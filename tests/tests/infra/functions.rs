@@ -32,17 +32,8 @@ fn variables(template: &Template, function: &Resource<'_>) -> Variables {
     let shared = template.globals()["Environment"]["Variables"].as_object();
     let own = function.properties["Environment"]["Variables"].as_object();
     let all = shared.into_iter().chain(own).flatten();
-    all.map(|(name, value)| (name.clone(), resolved(template.text(value))))
+    all.map(|(name, value)| (name.clone(), template.text(value)))
         .collect()
-}
-
-/// `CloudFormation` puts the secret in before the function is made.
-fn resolved(value: String) -> String {
-    if value.starts_with("{{resolve:secretsmanager:") {
-        json!({"11111111-0000-4000-8000-000000000001": "three-rivers-key"}).to_string()
-    } else {
-        value
-    }
 }
 
 /// Reads the settings of a function, as it does at its start.
@@ -222,21 +213,22 @@ fn the_bucket_and_the_tables_are_called_what_the_functions_are_told() {
 }
 
 #[test]
-fn the_keys_come_from_their_secret_and_from_nowhere_else() {
+fn the_keys_come_from_their_secret_which_one_function_reads_and_no_deployment() {
     let template = Template::read();
     for function in template.of("AWS::Serverless::Function") {
         let own = &function.properties["Environment"]["Variables"];
-        let keys = &own["WEIR_THREE_RIVERS_API_KEYS"];
-        if function.id == "DetailProcessor" {
-            let source = text(&keys["Fn::Sub"]);
-            assert!(
-                source.starts_with("{{resolve:secretsmanager:${ThreeRiversKeys}:SecretString:")
-            );
-        } else {
-            assert_eq!(*keys, Value::Null, "{}", function.id);
+        let expected = match function.id {
+            "DetailProcessor" => json!({"Ref": "ThreeRiversKeys"}),
+            _ => Value::Null,
+        };
+        let id = function.id;
+        assert_eq!(own["WEIR_THREE_RIVERS_SECRET"], expected, "{id}");
+        for of_local_runs in ["WEIR_THREE_RIVERS_API_KEY", "WEIR_THREE_RIVERS_API_KEYS"] {
+            assert_eq!(own[of_local_runs], Value::Null, "{id}");
         }
-        assert_eq!(own["WEIR_THREE_RIVERS_API_KEY"], Value::Null);
     }
+    let written = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+    assert!(!written.contains("{{resolve:"), "a deployment reads keys");
 }
 
 #[test]

@@ -55,11 +55,13 @@ fn resource_name(template: &Template, resource: &Value) -> String {
         let within = rest.split_once('/').map(|(_, within)| within);
         return within.map_or("bucket".to_owned(), |within| format!("bucket/{within}"));
     }
-    let (id, rest) = name.split_once(".Arn").unwrap_or_else(|| panic!("{name}"));
+    let (id, rest) = name.split_once(".Arn").unwrap_or((&name, ""));
     let made = template.get(id);
     let named = match made.kind {
         "AWS::DynamoDB::Table" => template.text(&made.properties["TableName"]),
         "AWS::SQS::Queue" => template.text(&made.properties["QueueName"]),
+        // A reference to it is its ARN.
+        "AWS::SecretsManager::Secret" => template.text(&made.properties["Name"]),
         "AWS::Logs::LogGroup" => return "logs".to_owned(),
         other => panic!("{id} is a {other}"),
     };

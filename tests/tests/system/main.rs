@@ -24,6 +24,7 @@ mod damaged_claims;
 mod dead_letters;
 mod end_to_end;
 mod faults;
+mod keys;
 mod leases;
 mod many_messages;
 mod message_order;

@@ -1,4 +1,7 @@
-//! One detail's calls: up to three quick ones under the same key, within its lease.
+//! One detail's calls: up to three quick ones under the same idempotency key, within its lease.
+//!
+//! Where 3Rivers refuses the client's API key and the client has another one by now, the next call is made with
+//! that, and at once.
 
 use std::time::Duration;
 
@@ -6,11 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use weir_runtime::Metric;
 use weir_store::{Call, Detail, Lease, Outcome};
 use weir_three_rivers::{
-    Answer, BreakerChange, CreateRequest, Created, FailureReason, IdempotencyKey, Meaning, Passage,
+    Answer, ApiKey, BreakerChange, CreateRequest, Created, FailureReason, IdempotencyKey, Meaning,
+    Pass, Passage,
 };
 
 use super::outcome::Ended;
 use super::{Group, Leased, Processor};
+use crate::credentials::AfterRefusal;
 
 /// Calls of one attempt.
 const QUICK_CALLS_MAX: usize = 3;
@@ -42,39 +47,32 @@ impl Processor {
                 return self.outcome(group, leased, Vec::new(), ended);
             }
         };
+        // Nothing is leased without a key.
+        let Ok(mut api_key) = group.key.clone() else {
+            return released(&leased, self.clock.now());
+        };
         let key = IdempotencyKey::of(leased.detail.id, leased.detail.request_version);
         let mut begun = None;
         let mut pauses_left = QUICK_PAUSES;
         let mut calls = Vec::new();
         let mut may_have_acted = leased.attempted_before.is_some();
         let mut last: Option<Answer<Created>> = None;
+        let mut key_is_in_doubt = false;
         loop {
             // Closed only when the process ends.
             let Ok(permit) = self.calls.acquire().await else {
                 break;
             };
-            if !group.watch.allows_call().await {
-                if calls.is_empty() {
-                    return released(&leased, self.clock.now());
-                }
-                break;
-            }
-            if let Some(until) = self.not_now(group, &leased.detail) {
-                if calls.is_empty() {
-                    return released(&leased, until);
-                }
-                break;
-            }
-            let pass = match self.breakers.of(group.key).try_pass(self.clock.now()) {
-                Passage::Pass(pass) => pass,
-                Passage::Wait { until, .. } if calls.is_empty() => return released(&leased, until),
-                Passage::Wait { .. } => break,
+            let pass = match self.may_call(group, &leased.detail, &api_key).await {
+                Ok(pass) => pass,
+                Err(until) if calls.is_empty() => return released(&leased, until),
+                Err(_) => break,
             };
-            let at = self.clock.now();
+            let (at, mark) = (self.clock.now(), self.credentials.mark());
             let begun = *begun.get_or_insert_with(|| self.clock.monotonic());
             let answer = self
                 .platform
-                .create(group.key, &request, &key, group.correlation_id)
+                .create(&api_key, &request, &key, group.correlation_id)
                 .await;
             self.note_breaker(pass.report(&answer, self.clock.now()));
             self.metrics
@@ -82,7 +80,26 @@ impl Processor {
             calls.push(call_record(at, &leased.detail, &answer));
             may_have_acted |= acted_perhaps(&answer);
             let pause = quick_pause(&answer, calls.len(), pauses_left, &self.random);
+            let is_refused = matches!(answer.meaning, Meaning::CredentialsRefused(_));
             last = Some(answer);
+            key_is_in_doubt = false;
+            if is_refused {
+                drop(permit);
+                let client = group.batch.client_id;
+                let after = self.credentials.after_refusal(client, &api_key, mark);
+                match after.await {
+                    AfterRefusal::Stands => break,
+                    AfterRefusal::Another(other) if calls.len() < QUICK_CALLS_MAX => {
+                        api_key = other;
+                        key_is_in_doubt = true;
+                        continue;
+                    }
+                    AfterRefusal::Another(_) | AfterRefusal::Open => {
+                        key_is_in_doubt = true;
+                        break;
+                    }
+                }
+            }
             // A slow failure has used up the time for quick ones.
             let Some(pause) =
                 pause.filter(|_| self.clock.monotonic().saturating_sub(begun) < QUICK_PAUSES)
@@ -95,10 +112,29 @@ impl Processor {
         }
         match last {
             Some(answer) => {
-                let ended = Ended::of(answer, may_have_acted);
+                let ended = Ended::of(answer, may_have_acted, key_is_in_doubt);
                 self.outcome(group, leased, calls, ended)
             }
             None => released(&leased, self.clock.now()),
+        }
+    }
+
+    /// Lets a call be begun now, or says when to try again.
+    async fn may_call(
+        &self,
+        group: &Group<'_>,
+        detail: &Detail,
+        api_key: &ApiKey,
+    ) -> Result<Pass, DateTime<Utc>> {
+        if !group.watch.allows_call().await {
+            return Err(self.clock.now());
+        }
+        if let Some(until) = self.not_now(group, detail) {
+            return Err(until);
+        }
+        match self.breakers.of(api_key).try_pass(self.clock.now()) {
+            Passage::Pass(pass) => Ok(pass),
+            Passage::Wait { until, .. } => Err(until),
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) struct Taken {
 }
 
 /// A lease to be taken, with the detail that is sent then; without one, the detail is to wait.
-type Change = (Lease, Option<(Detail, Payload)>);
+pub(super) type Change = (Lease, Option<(Detail, Payload)>);
 
 /// Details that are not taken now, because something could not be read or written.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl PutAside {
 
 impl Processor {
     /// Takes the leases of what is to be sent. A refund whose charge is not settled waits instead,
-    /// and one that cannot be right is given up.
+    /// and one that cannot be right is given up. Without a key all of it waits.
     pub(super) async fn take_leases(
         &self,
         group: &Group<'_>,
@@ -72,6 +72,10 @@ impl Processor {
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Taken, ProcessError> {
         let mut put_aside = PutAside::default();
+        if let Err(why) = group.key {
+            let changes = self.put_off(group, wanted, why, now, wakes);
+            return self.change_leases(group, changes, put_aside).await;
+        }
         let mut changes = Vec::with_capacity(wanted.len());
         for ((detail, payload), charge) in self.with_charges(group, wanted).await {
             let mut lease = Lease::of(&detail);

@@ -17,6 +17,7 @@
 mod call;
 mod charge;
 mod decide;
+mod key;
 mod lease;
 mod options;
 mod outcome;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures::future::join;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 use weir_domain::{BatchId, BatchStatus, LineNumber, SellerId};
@@ -37,7 +39,7 @@ use weir_store::{Batch, Detail, DetailsMessage, Payload, Store, StoreError};
 use weir_three_rivers::{ApiKey, Breakers, Client};
 
 use crate::TimeLimit;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, NoKey};
 use call::CallResult;
 use decide::{Decision, decide};
 use lease::Leased;
@@ -72,9 +74,6 @@ pub enum ProcessError {
     /// A batch that has details but no seller.
     #[error("the batch {0} has no seller")]
     NoSeller(weir_domain::BatchId),
-    /// No key is configured for the client.
-    #[error("no 3Rivers key is configured for client {0}: set WEIR_THREE_RIVERS_API_KEYS")]
-    NoCredentials(weir_domain::ClientId),
     /// What is kept of some details cannot be read; the others are done.
     #[error("what is kept of {0} details cannot be read")]
     Unreadable(usize),
@@ -116,7 +115,8 @@ pub struct Processor {
 struct Group<'a> {
     batch: &'a Batch,
     seller: SellerId,
-    key: &'a ApiKey,
+    /// Without it nothing is sent.
+    key: Result<ApiKey, NoKey>,
     correlation_id: &'a CorrelationId,
     limit: &'a TimeLimit,
     watch: CancelWatch,
@@ -128,6 +128,18 @@ impl Processor {
     /// `Ok` says that the message is done with: each of its details has an outcome, or does not
     /// need this message any more. An error hands it back to the queue.
     pub async fn process(
+        &self,
+        message: &DetailsMessage,
+        correlation_id: &CorrelationId,
+        limit: &TimeLimit,
+    ) -> Result<(), ProcessError> {
+        // Keys that are old are read again beside the work, which does not wait for them.
+        let work = self.process_message(message, correlation_id, limit);
+        let (done, ()) = join(work, self.credentials.keep_fresh()).await;
+        done
+    }
+
+    async fn process_message(
         &self,
         message: &DetailsMessage,
         correlation_id: &CorrelationId,
@@ -146,10 +158,7 @@ impl Processor {
         }
         let group = Group {
             seller: batch.seller_id.ok_or(ProcessError::NoSeller(batch.id))?,
-            key: self
-                .credentials
-                .of(batch.client_id)
-                .ok_or(ProcessError::NoCredentials(batch.client_id))?,
+            key: self.credentials.of(batch.client_id).await,
             batch: &batch,
             correlation_id,
             limit,
@@ -160,7 +169,8 @@ impl Processor {
             return Err(ProcessError::NoTime);
         }
         let now = self.clock.now();
-        if let Some(until) = self.breakers.of(group.key).wait_until(now) {
+        let breaker = group.key.as_ref().ok().map(|key| self.breakers.of(key));
+        if let Some(until) = breaker.and_then(|breaker| breaker.wait_until(now)) {
             let mut wakes = Wakes::new(now);
             wakes.add_all(&message.lines, until);
             return Ok(self.send_wakes(&group, &wakes).await?);
@@ -194,9 +204,8 @@ impl Processor {
                 },
             }
         }
-        let taken = self
-            .take_leases(group, wanted, now, &mut wakes, &mut outcomes)
-            .await?;
+        let taken = self.take_leases(group, wanted, now, &mut wakes, &mut outcomes);
+        let taken = taken.await?;
         // From here on every step runs, whatever became of the others: what is leased is sent.
         let given_up = self.record_all(group, outcomes, &mut wakes).await;
         let settled = self.send_all(group, taken.leased, &mut wakes).await;

@@ -39,7 +39,8 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    pub(super) fn of(answer: Answer<Created>, may_have_acted: bool) -> Self {
+    /// `key_is_in_doubt` says of a refused key that it may have been changed meanwhile: nothing is decided.
+    pub(super) fn of(answer: Answer<Created>, may_have_acted: bool, key_is_in_doubt: bool) -> Self {
         // Under one key a refusal of the request itself says that no earlier call made anything;
         // one of the credentials, or of a key in use, does not.
         let undecided = matches!(answer.http_status, Some(401 | 403 | 409));
@@ -52,6 +53,12 @@ impl Ended {
         match answer.meaning {
             Meaning::Accepted(created) => Self::Accepted(created),
             Meaning::Refused(refusal) => refused(refusal, false),
+            Meaning::CredentialsRefused(refusal) if key_is_in_doubt => Self::Transient {
+                code: refusal.code,
+                message: format!("{}; the key may be another by now", refusal.message),
+                may_have_acted,
+                retry_after: None,
+            },
             Meaning::CredentialsRefused(refusal) => refused(refusal, true),
             Meaning::UnexpectedResponse(unexpected) => Self::Unexpected(unexpected.to_string()),
             Meaning::Transient(failure) => Self::Transient {

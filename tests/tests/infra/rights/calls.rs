@@ -1,6 +1,6 @@
 //! Requests as IAM sees them: an action on a resource each, of some requests several.
 //!
-//! From the "Actions, resources, and condition keys" of DynamoDB, S3 and SQS: a transaction needs the
+//! From the "Actions, resources, and condition keys" of DynamoDB, S3, SQS and Secrets Manager: a transaction needs the
 //! right to each of its parts, a statement in `PartiQL` that to its verb, a query of an index that to
 //! the index, a `HEAD` that to read, an upload in parts that to put. And S3 says 404 of an object that is
 //! gone only to those who may list the bucket, and 403 to others: who was told it has asked for that too.
@@ -91,6 +91,20 @@ pub(super) fn sqs(requests: &[Request]) -> BTreeSet<Call> {
                 operation.strip_suffix("Batch").unwrap_or(operation)
             ),
             resource: queue.to_owned(),
+        }
+    };
+    requests.iter().map(call).collect()
+}
+
+/// What requests to Secrets Manager come to.
+pub(super) fn secrets(requests: &[Request]) -> BTreeSet<Call> {
+    let call = |request: &Request| {
+        let (_, operation) = request.header("x-amz-target").split_once('.').unwrap();
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let secret = body["SecretId"].as_str().unwrap();
+        Call {
+            action: format!("secretsmanager:{operation}"),
+            resource: secret.strip_prefix("weir-dev-").unwrap().to_owned(),
         }
     };
     requests.iter().map(call).collect()

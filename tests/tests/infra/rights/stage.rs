@@ -15,6 +15,7 @@ use weir_tests::delivery::sqs_event;
 use weir_tests::parts::{DETAILS, Network, Parts, UPLOADS, scope};
 use weir_tests::platform;
 use weir_tests::rig::{delete, receive};
+use weir_tests::secrets::SecretService;
 
 use super::calls::{self, Call};
 use super::wire::Wire;
@@ -31,8 +32,11 @@ const FUNCTIONS: [&str; 7] = [
     "action-api",
 ];
 
-/// A function's wires to DynamoDB, S3 and SQS.
-type Wires = [Wire; 3];
+/// The secret with the 3Rivers keys.
+const SECRET: &str = "weir-dev-three-rivers-keys";
+
+/// A function's wires to DynamoDB, S3, SQS and Secrets Manager.
+type Wires = [Wire; 4];
 
 /// The parts, and each function at the end of its wires.
 pub(super) struct Stage {
@@ -76,6 +80,11 @@ impl Stage {
     /// Builds everything; nothing has happened yet.
     pub(super) async fn set() -> Self {
         let parts = Parts::start(&Network::new().await, 1, 4).await;
+        let secrets = SecretService::start().await;
+        secrets.put(
+            SECRET,
+            json!({scope().client_id.to_string(): platform::API_KEY}).to_string(),
+        );
         let mut wires = BTreeMap::new();
         for function in FUNCTIONS {
             let [dynamodb, s3, sqs] = parts.endpoints();
@@ -83,6 +92,7 @@ impl Stage {
                 Wire::to(&dynamodb).await,
                 Wire::to(&s3).await,
                 Wire::to(&sqs).await,
+                Wire::to(secrets.endpoint()).await,
             ];
             wires.insert(function, own);
         }
@@ -138,10 +148,11 @@ impl Stage {
 
     /// What each function has asked for so far.
     pub(super) fn seen(&self) -> BTreeMap<&'static str, BTreeSet<Call>> {
-        let of = |[dynamodb, s3, sqs]: &Wires| {
+        let of = |[dynamodb, s3, sqs, secrets]: &Wires| {
             let mut all = calls::dynamodb(&dynamodb.requests(), TABLE_PREFIX);
             all.extend(calls::s3(&s3.requests()));
             all.extend(calls::sqs(&sqs.requests()));
+            all.extend(calls::secrets(&secrets.requests()));
             all
         };
         let each = self.wires.iter();
@@ -310,7 +321,7 @@ impl Stage {
 }
 
 /// A function's settings: as in the template, but for where everything is.
-fn reader(parts: &Parts, [dynamodb, s3, sqs]: &Wires) -> Reader {
+fn reader(parts: &Parts, [dynamodb, s3, sqs, secrets]: &Wires) -> Reader {
     let (_, address) = sqs.endpoint.split_once("//").unwrap();
     let through = |url: &str| {
         let (_, rest) = url.split_once("//").unwrap();
@@ -325,12 +336,13 @@ fn reader(parts: &Parts, [dynamodb, s3, sqs]: &Wires) -> Reader {
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint.clone()),
         ("AWS_ENDPOINT_URL_S3", s3.endpoint.clone()),
         ("AWS_ENDPOINT_URL_SQS", sqs.endpoint.clone()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.endpoint.clone()),
         ("WEIR_TABLE_PREFIX", names.table_prefix.clone()),
         ("WEIR_BUCKET", names.bucket.clone()),
         ("WEIR_UPLOADS_QUEUE_URL", through(&names.uploads_queue)),
         ("WEIR_DETAILS_QUEUE_URL", through(&names.details_queue)),
         ("WEIR_THREE_RIVERS_URL", parts.simulator.base_url().clone()),
-        ("WEIR_THREE_RIVERS_API_KEY", platform::API_KEY.to_owned()),
+        ("WEIR_THREE_RIVERS_SECRET", SECRET.to_owned()),
     ];
     Reader::new(settings.map(|(name, value)| (name.to_owned(), value)))
 }

@@ -1,0 +1,72 @@
+//! Details for which there is no key: they wait.
+//!
+//! They wait as a refund waits for its charge, by a time in their state: whatever else wakes them finds
+//! that they are not due. Nothing was sent of them, so there is no attempt to be counted, and no end to it:
+//! the day a key comes they are sent. An alarm tells a person meanwhile.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use weir_runtime::Metric;
+use weir_store::{Detail, Lease, Payload};
+
+use super::lease::Change;
+use super::wake::Wakes;
+use super::{Group, Processor};
+use crate::credentials::NoKey;
+
+/// The shortest and the longest pause; the queue holds a message back no longer than that.
+const PAUSE_MIN: TimeDelta = TimeDelta::minutes(1);
+const PAUSE_MAX: TimeDelta = TimeDelta::minutes(15);
+
+impl Processor {
+    /// Puts off what would be sent now if there were a key.
+    pub(super) fn put_off(
+        &self,
+        group: &Group<'_>,
+        wanted: Vec<(Detail, Payload)>,
+        why: NoKey,
+        now: DateTime<Utc>,
+        wakes: &mut Wakes,
+    ) -> Vec<Change> {
+        if !wanted.is_empty() {
+            let count = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+            self.metrics.count(Metric::CredentialsMissing, count);
+            tracing::error!(batch_id = %group.batch.id, details = count, "a batch {why}");
+        }
+        let mut changes = Vec::with_capacity(wanted.len());
+        for (detail, _) in wanted {
+            let next = now + pause(now - detail.created_at);
+            let mut lease = Lease::of(&detail);
+            lease.after.next_attempt_at = Some(next);
+            lease.after.error_description = Some(why.to_string());
+            wakes.add(detail.line(), next);
+            changes.push((lease, None));
+        }
+        changes
+    }
+}
+
+/// The pause of a detail that has been there so long already: as long again, within limits.
+fn pause(age: TimeDelta) -> TimeDelta {
+    age.clamp(PAUSE_MIN, PAUSE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_without_key_waits_as_long_again_from_one_minute_to_fifteen() {
+        for (age, waits) in [
+            (-5, 60),
+            (0, 60),
+            (60, 60),
+            (61, 61),
+            (899, 899),
+            (900, 900),
+            (901, 900),
+        ] {
+            let waits = TimeDelta::seconds(waits);
+            assert_eq!(pause(TimeDelta::seconds(age)), waits, "{age}");
+        }
+    }
+}
