@@ -108,6 +108,7 @@ mod tests {
             "WEIR_THREE_RIVERS_URL",
             "WEIR_THREE_RIVERS_API_KEY",
             "WEIR_THREE_RIVERS_API_KEYS",
+            "WEIR_THREE_RIVERS_SECRET",
             "WEIR_DETAILS_QUEUE_URL",
             "WEIR_UPLOADS_QUEUE_URL",
             "WEIR_MESSAGES_QUEUE_URL",

@@ -8,6 +8,8 @@ use std::fmt;
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use secrecy::SecretString;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::{AwsClients, AwsOptions, service_config};
 
@@ -58,7 +60,9 @@ impl AwsClients {
 impl Secrets {
     /// The current version of the secret with this name or ARN, at most 64 KB of text.
     pub async fn read(&self, id: &str) -> Result<SecretString, SecretError> {
-        let answer = self.client.get_secret_value().secret_id(id).send().await;
+        let asked = self.client.get_secret_value().secret_id(id).send();
+        // At its lowest level the SDK would log what it has received.
+        let answer = asked.with_subscriber(NoSubscriber::default()).await;
         let answer = answer.map_err(|error| shown(&error))?;
         let text = answer.secret_string.ok_or(SecretError::NoText)?;
         Ok(SecretString::from(text))
@@ -108,7 +112,6 @@ mod tests {
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
     use secrecy::ExposeSecret;
-    use tracing::instrument::WithSubscriber;
 
     use super::super::ServiceTimeouts;
     use super::*;
