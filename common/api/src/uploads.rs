@@ -68,6 +68,11 @@ pub(crate) async fn reserve(
     let uploader = &api.uploader;
     let place = uploader.reserve(scope, &announced, unique, &correlation_id);
     let place = place.await?;
+    let actor = allowed.who.shown();
+    let by = (actor.as_str(), correlation_id.as_str());
+    uploader
+        .record_sender(&place.file, unique, by, &announced.asked())
+        .await?;
     let (caller_id, caller) = (allowed.who.id, allowed.who.name);
     tracing::info!(%caller_id, caller, file_id = %place.file.id, "a place for a file was made");
     let fields: Vec<&Field> = FILE.fields.iter().collect();

@@ -191,6 +191,8 @@ names!(
         Retake,
         /// Write drafts, by a table of errors.
         WriteDrafts,
+        /// Take a file that is sent, or make a place for one.
+        UploadFile,
         /// Make a file that is a name.
         RegisterFile,
         /// Give a file another name.

@@ -4,6 +4,10 @@
 //! in the very transactions that make the change, each of which adds what it changed: there is no
 //! change without its record, none that is recorded and was not made, and nothing is counted twice.
 //! Records are never removed.
+//!
+//! Who sent a file is recorded by a write of its own, as a transaction would double the price of the file's
+//! item: after the file is made and before its sender is answered. It is one write unit, as long as the
+//! request brings no correlation id of more than some two hundred characters.
 
 use std::fmt::Write as _;
 
@@ -14,7 +18,7 @@ use uuid::Uuid;
 use weir_domain::{AskedAction, BatchAction, BatchId, ClientId, FileId, ProgramId, SellerId};
 
 use crate::error::{sorted, unavailable};
-use crate::item::{Item, Reader, number, text, time, uuid};
+use crate::item::{Item, Reader, Writer, number, text, time, uuid};
 use crate::tables::LOOKUPS;
 use crate::{Batch, BatchTask, CreatedId, CreatedRange, Direction, File, Store, StoreError};
 
@@ -312,6 +316,43 @@ impl Store {
         let item = answer.item();
         item.map(|item| AskedRecord::from_item(record.file_id, item))
             .transpose()
+    }
+
+    /// Writes the record of something that is done already, by one write of its own. One that is there
+    /// stays as it is: a request that comes again may have another correlation id.
+    pub async fn record_asked(&self, record: &AskedRecord) -> Result<(), StoreError> {
+        let done = [
+            ("updated_at", Some(time(record.updated_at))),
+            ("ended_at", record.ended_at.map(time)),
+        ];
+        let done = done
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let item = Writer::default()
+            .with("key", text(key_of(record.file_id)))
+            .with("target", text(record.place().to_string()))
+            .with_all(record.attributes())
+            .with_all(done)
+            .finish();
+        let answer = self
+            .dynamodb()
+            .put_item()
+            .table_name(self.names.table(&LOOKUPS))
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#key)")
+            .expression_attribute_names("#key", "key")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(sorted(OPERATION));
+        match answer {
+            Ok(answer) => {
+                self.capacity.wrote(answer.consumed_capacity());
+                Ok(())
+            }
+            Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn asked_at_place(&self, file: FileId, place: CreatedId) -> UpdateBuilder {

@@ -32,6 +32,7 @@ mod reference_deletion;
 mod reference_rules;
 mod robust;
 mod schema;
+mod senders;
 mod settlements;
 mod upload_parts;
 mod upload_parts_faults;

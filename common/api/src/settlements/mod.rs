@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 use weir_query::{FILE, Field, FileRow, Scope, Shown};
 use weir_runtime::CorrelationId;
 use weir_settlement::upload::UploadScope;
@@ -44,16 +45,21 @@ pub(crate) async fn create(
         let validation = api.uploader.validate(sent.bytes, scope).await?;
         return Ok(Json(validation).into_response());
     }
-    let key = if let Some(Extension(run)) = run {
+    let (unique, in_key) = match run {
         // Each time it comes it may have another correlation id.
-        scope.api_key(run.seed, None, sent.name.as_ref())
-    } else {
-        let unique = api.random.uuid_v7(api.clock.now());
-        scope.api_key(unique, Some(&correlation_id), sent.name.as_ref())
+        Some(Extension(run)) => (run.seed, None),
+        None => (api.random.uuid_v7(api.clock.now()), Some(&correlation_id)),
     };
+    let key = scope.api_key(unique, in_key, sent.name.as_ref());
+    let size_bytes = sent.bytes.len();
     let object = api.store.put_upload(&key, sent.bytes).await?;
     // The object's own event does the same, should this not be reached.
-    let file = api.uploader.register(object, &correlation_id).await?;
+    let uploader = &api.uploader;
+    let file = uploader.register(object, &correlation_id).await?;
+    let actor = allowed.who.shown();
+    let by = (actor.as_str(), correlation_id.as_str());
+    let asked = json!({ "size": size_bytes });
+    uploader.record_sender(&file, unique, by, &asked).await?;
     let (caller_id, caller) = (allowed.who.id, allowed.who.name);
     tracing::info!(%caller_id, caller, file_id = %file.id, "a settlement file was sent");
     Ok(shown(file))

@@ -24,6 +24,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "CancelDrafts",
     "Retake",
     "WriteDrafts",
+    "UploadFile",
     "RegisterFile",
     "RenameFile",
 ];
@@ -53,7 +54,8 @@ pub static ASKED: Resource = Resource {
         Field::one_of("action", ACTIONS, "What was to be done"),
         Field::text(
             "request_data",
-            "What the request said besides, as JSON: lines of the details that were named, names",
+            "What the request said besides, as JSON: lines of the details that were named, names, \
+             the size of a file",
         ),
         Field::integer(
             "detail_count",

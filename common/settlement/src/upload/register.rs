@@ -1,6 +1,6 @@
 //! Names of files as callers give them: a file that is a name yet, and another name for one.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use weir_domain::{AskedAction, FileId, ObjectIdentity};
 use weir_runtime::CorrelationId;
@@ -99,6 +99,23 @@ impl Uploader {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Records who sent a file or asked for its place, and what they said of it. With the same `unique`
+    /// it is the same record.
+    pub async fn record_sender(
+        &self,
+        file: &File,
+        unique: Uuid,
+        by: (&str, &str),
+        asked: &Value,
+    ) -> Result<(), UploadError> {
+        let action = AskedAction::UploadFile;
+        let record = AskedRecord {
+            asked: asked.to_string(),
+            ..AskedRecord::of_file(file, action, unique, by, file.created_at)
+        };
+        Ok(self.store.record_asked(&record).await?)
     }
 
     /// Gives a file another name, with a record of who asked, whose id is `unique`. One that somebody works on stays as it is.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 use weir_domain::{FileId, FileStatus, ObjectIdentity};
 use weir_runtime::CorrelationId;
@@ -157,6 +158,18 @@ impl Announced {
 }
 
 impl Announced {
+    /// What was said of it, for the record.
+    pub fn asked(&self) -> Value {
+        let mut asked = serde_json::Map::from_iter([(SIZE.to_owned(), self.size_bytes.into())]);
+        if let Checksum::Parts(_) = self.checksum {
+            asked.insert("parts".to_owned(), part_count(self.size_bytes).into());
+        }
+        if self.validate_only {
+            asked.insert("validate_only".to_owned(), true.into());
+        }
+        asked.into()
+    }
+
     /// The same, which is only to be judged if so said.
     #[must_use]
     pub fn validated_only(self, validate_only: bool) -> Self {
