@@ -6,7 +6,8 @@
 //! being refused; an answer's header that was given several times keeps all its values. No event makes
 //! this panic.
 //!
-//! Refused are events of any other form, and a body that is said to be base64 and is not.
+//! Refused are events of any other form, a body that is said to be base64 and is not, and more headers
+//! than [`HEADERS_MAX`].
 
 use std::fmt::Display;
 
@@ -19,12 +20,21 @@ use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+/// Most headers of a request. API Gateway brings 10 240 bytes of them, so far fewer; other gateways have
+/// limits of their own. [`HeaderMap`] has slots for 24 576 names, and panics where it would have to grow
+/// beyond: at the next one, or, as it grows early where names collide, from 6 554 names on that somebody
+/// chose to that end.
+pub const HEADERS_MAX: usize = 1_000;
+
 /// Why an event has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpEventError {
     /// It is not API Gateway's.
     #[error("the event is no request of an HTTP API with payload 2.0: {0}")]
     NotHttp(String),
+    /// It has more headers than are taken.
+    #[error("the request has {0} headers, where {HEADERS_MAX} are taken")]
+    Headers(usize),
     /// The body is said to be base64.
     #[error("the body of the request is not base64, though the event says so")]
     Body,
@@ -102,7 +112,11 @@ fn request(event: Event) -> Result<Request<Full<Bytes>>, HttpEventError> {
     let method = event.request_context.http.method;
     let method = Method::try_from(method.as_str())
         .map_err(|_| HttpEventError::NotHttp("its `method` is none".to_owned()))?;
-    let mut headers: HeaderMap = event.headers.iter().flatten().filter_map(header).collect();
+    let sent = event.headers.unwrap_or_default();
+    if sent.len() > HEADERS_MAX {
+        return Err(HttpEventError::Headers(sent.len()));
+    }
+    let mut headers: HeaderMap = sent.iter().filter_map(header).collect();
     // Cookies are nowhere but in a place of their own.
     let cookies = event.cookies.map(|cookies| cookies.join("; "));
     if let Some(Ok(cookies)) = cookies.map(HeaderValue::try_from) {

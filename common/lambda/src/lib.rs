@@ -20,6 +20,6 @@ mod start;
 
 pub use batch::{BatchItemFailure, BatchResponse, run_batch};
 pub use deadline::Deadline;
-pub use http::{HttpEventError, Sender, answer_http};
+pub use http::{HEADERS_MAX, HttpEventError, Sender, answer_http};
 pub use record::{DecodeError, SqsRecord, decode};
 pub use start::{BuildError, Parts, start};

@@ -11,11 +11,11 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use weir_lambda::{HttpEventError, Sender, answer_http};
+use weir_lambda::{HEADERS_MAX, HttpEventError, Sender, answer_http};
 
 fn event(method: &str, path: &str, query: &str) -> Value {
     json!({
@@ -191,6 +191,47 @@ async fn a_header_that_is_no_ascii_is_data_like_any_other() {
     );
     assert_eq!(request.headers()["x-one"], "a,b");
     assert!(!request.headers().contains_key("broken"));
+}
+
+#[tokio::test]
+async fn a_request_has_a_thousand_headers_at_most_and_no_number_of_them_makes_it_panic() {
+    // Beyond what a map of headers can hold, too.
+    for count in [
+        0,
+        HEADERS_MAX - 1,
+        HEADERS_MAX,
+        HEADERS_MAX + 1,
+        24_577,
+        40_000,
+    ] {
+        let mut event = event("GET", "/", "");
+        let headers = (0..count).map(|number| (format!("x-{number}"), json!("1")));
+        event["headers"] = Value::Object(headers.collect());
+        // Cookies come on top.
+        event["cookies"] = json!(["a=1"]);
+        let asked = ask(event, Response::default()).await;
+        if count <= HEADERS_MAX {
+            let ((request, _), _) = asked.unwrap();
+            assert_eq!(request.headers().len(), count + 1);
+        } else {
+            let refused = asked.unwrap_err();
+            assert!(matches!(refused, HttpEventError::Headers(told) if told == count));
+        }
+    }
+}
+
+#[test]
+fn a_map_of_headers_holds_24_576_names_and_not_one_more() {
+    let mut headers = HeaderMap::new();
+    let append = |headers: &mut HeaderMap, number: u32| {
+        let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+        headers.try_append(name, HeaderValue::from_static("1"))
+    };
+    for number in 0..24_576 {
+        append(&mut headers, number).unwrap();
+    }
+    append(&mut headers, 24_576).unwrap_err();
+    assert!(headers.len() > HEADERS_MAX);
 }
 
 #[tokio::test]
