@@ -197,14 +197,16 @@ impl Parts {
         s3_event(&self.created.recv().await.unwrap())
     }
 
-    /// Damages the item of a detail of a batch with one shard, or the payload of a version: the attribute
-    /// is of another type than any that is ever written.
+    /// Damages the item of a detail of a batch, or the payload of a version: the attribute is of another
+    /// type than any that is ever written.
     pub async fn damage(&self, batch: BatchId, line: u32, payload: Option<u32>) {
         let (kind, number) = payload.map_or((0, 0), |version| (1, version));
         let record = kind * 1_000_000_000_000 + u64::from(line) * 100_000 + u64::from(number);
         let attribute = if payload.is_some() { "blob" } else { "status" };
+        let shards = self.store.batch(batch).await.unwrap().unwrap().shards;
+        let shard = (line - 1) / 25 % shards;
         let key = [
-            ("shard", AttributeValue::S(format!("{batch}.0"))),
+            ("shard", AttributeValue::S(format!("{batch}.{shard}"))),
             ("record", AttributeValue::N(record.to_string())),
         ];
         self.damage_item("details", key.into(), attribute).await;

@@ -12,6 +12,7 @@
 mod actions;
 mod actions_checks;
 mod actions_damaged;
+mod actions_damaged_log;
 mod actions_hand;
 mod actions_model;
 mod actions_repeats;

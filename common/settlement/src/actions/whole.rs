@@ -29,7 +29,8 @@ const TASK_TRIES_MAX: u32 = 20;
 /// For how long a run waits for them before it leaves them to another.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Most lines that a task notes as left out: what is beyond them is left out and not counted.
+/// Most lines that a task notes as left out, each with a line of the log. What is beyond them is left out
+/// too, and each run says only how many it met.
 const LEFT_OUT_MAX: usize = 1_000;
 
 /// What a run of a task has met that is not as it should be for it.
@@ -38,6 +39,8 @@ struct Seen {
     awaited: Vec<(LineNumber, DateTime<Utc>)>,
     /// Lines of which what is kept cannot be read.
     left_out: BTreeSet<u32>,
+    /// More of them than are noted.
+    beyond: BTreeSet<u32>,
 }
 
 /// How far a task has come.
@@ -191,6 +194,32 @@ impl Actions {
         task: &BatchTask,
         limit: &TimeLimit,
     ) -> Result<TaskProgress, ActionError> {
+        let mut seen = Seen {
+            awaited: Vec::new(),
+            left_out: task.left_out.clone(),
+            beyond: BTreeSet::new(),
+        };
+        let progress = self.run_on(batch, task, limit, &mut seen).await;
+        let count = seen.beyond.len() as u64;
+        if count > 0 {
+            self.metrics.count(Metric::DetailsUnreadable, count);
+            tracing::error!(
+                batch_id = %batch.id,
+                action = %task.action,
+                count,
+                "more details that cannot be read were left out than are named"
+            );
+        }
+        progress
+    }
+
+    async fn run_on(
+        &self,
+        batch: &Batch,
+        task: &BatchTask,
+        limit: &TimeLimit,
+        seen: &mut Seen,
+    ) -> Result<TaskProgress, ActionError> {
         let asked = Asked {
             actor: task.actor.clone(),
             correlation_id: task.correlation_id.clone(),
@@ -208,28 +237,24 @@ impl Actions {
         };
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let mut next = task.next_line.max(1);
-        let mut seen = Seen {
-            awaited: Vec::new(),
-            left_out: task.left_out.clone(),
-        };
         while next <= last {
             let to = next.saturating_add(LINES_TOGETHER - 1).min(last);
-            let stopped_at = self.lines(&change, (next, to), limit, &mut seen).await?;
+            let stopped_at = self.lines(&change, (next, to), limit, seen).await?;
             if let Some(stopped_at) = stopped_at {
                 // What is awaited comes again with its lines.
                 let first = seen.awaited.iter().map(|(line, _)| line.get()).min();
                 let from = first.map_or(stopped_at, |first| first.min(stopped_at));
-                return self.pause(batch, task, &seen, from, Duration::ZERO).await;
+                return self.pause(batch, task, seen, from, Duration::ZERO).await;
             }
             next = to.saturating_add(1);
             if seen.awaited.is_empty() && next <= last {
-                self.advance(batch.id, task, &seen, next).await?;
+                self.advance(batch.id, task, seen, next).await?;
             }
         }
-        if let Some((first, until)) = self.await_calls(&change, &mut seen, limit).await? {
+        if let Some((first, until)) = self.await_calls(&change, seen, limit).await? {
             let wait = (until - self.clock.now()).to_std().unwrap_or_default();
             let wait = wait.max(Duration::from_secs(1));
-            return self.pause(batch, task, &seen, first.get(), wait).await;
+            return self.pause(batch, task, seen, first.get(), wait).await;
         }
         self.end(batch.id, task, &seen.left_out).await?;
         Ok(TaskProgress::Done)
@@ -318,10 +343,14 @@ impl Actions {
         lines: impl IntoIterator<Item = LineNumber>,
     ) {
         for line in lines {
-            let is_full = seen.left_out.len() >= LEFT_OUT_MAX;
-            if is_full || !seen.left_out.insert(line.get()) {
+            if seen.left_out.contains(&line.get()) {
                 continue;
             }
+            if seen.left_out.len() >= LEFT_OUT_MAX {
+                seen.beyond.insert(line.get());
+                continue;
+            }
+            seen.left_out.insert(line.get());
             self.metrics.count(Metric::DetailsUnreadable, 1);
             let detail_id = change.batch.id.detail(line);
             tracing::error!(%detail_id, action = %change.action, "a detail that cannot be read was left out");
