@@ -137,3 +137,61 @@ fn question(resource: &Resource, query: &Query) -> u64 {
     let first = hash.first_chunk::<8>().copied().unwrap_or_default();
     u64::from_be_bytes(first) >> 11
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DETAIL;
+
+    fn query() -> Query {
+        Query::parse(&DETAIL, Vec::new(), "sort_column[]=order_number").unwrap()
+    }
+
+    fn sorted_by(text: &str) -> Cursor {
+        Cursor {
+            values: vec![Value::Text(text.to_owned().into())],
+            position: CreatedId {
+                created_ms: 1_795_348_800_000,
+                id: Uuid::from_u128(7),
+            },
+        }
+    }
+
+    #[test]
+    fn a_cursor_has_2048_characters_at_most_and_leaves_out_values_that_do_not_fit() {
+        let write = |cursor: &Cursor| cursor.write(&DETAIL, &query()).unwrap();
+        let bare = URL_SAFE_NO_PAD.decode(write(&sorted_by(""))).unwrap().len();
+        // Four characters hold three bytes.
+        let fits = CHARS_MAX / 4 * 3 - bare;
+        for (length, is_whole) in [(fits - 1, true), (fits, true), (fits + 1, false)] {
+            let cursor = sorted_by(&"x".repeat(length));
+            let text = write(&cursor);
+            assert!(text.len() <= CHARS_MAX, "{length}");
+            assert_eq!(text.len() >= CHARS_MAX - 2, is_whole, "{length}");
+            let read = Cursor::read(&text, &DETAIL, &query()).unwrap();
+            assert_eq!(read.position, cursor.position);
+            assert_eq!(read.values, if is_whole { cursor.values } else { vec![] });
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_more_than_2048_characters_is_read_as_none() {
+        let text = sorted_by("x").write(&DETAIL, &query()).unwrap();
+        let json = URL_SAFE_NO_PAD.decode(text).unwrap();
+        // Spaces change nothing of what it says.
+        let padded = |bytes: usize| {
+            let spaces = vec![b' '; bytes - json.len()];
+            URL_SAFE_NO_PAD.encode([&spaces[..], &json].concat())
+        };
+        for (bytes, chars, is_read) in [
+            (1_535, 2_047, true),
+            (1_536, 2_048, true),
+            (1_537, 2_050, false),
+        ] {
+            let text = padded(bytes);
+            assert_eq!(text.len(), chars);
+            let read = Cursor::read(&text, &DETAIL, &query());
+            assert_eq!(read.is_ok(), is_read, "{chars}");
+        }
+    }
+}

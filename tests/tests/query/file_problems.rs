@@ -1,5 +1,7 @@
 //! Everything that is wrong with a file is told over HTTP.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, StatusCode};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -160,6 +162,33 @@ fn pages_of_any_size_make_up_the_same_list_by_links_and_by_numbers() {
     }
     let last = get(&taken, &format!("?page_size={}", whole.len()));
     assert_eq!(last.next(), None);
+}
+
+#[test]
+fn a_cursor_of_problems_has_6000_characters_at_most() {
+    let file = mixed("CURSOR");
+    let next = get(&file, "?page_size=1").next().unwrap();
+    let (_, cursor) = next.split_once("cursor=").unwrap();
+    let cursor = cursor.split('&').next().unwrap();
+    let json = URL_SAFE_NO_PAD.decode(cursor).unwrap();
+    let second = get(&file, "?page_size=1&page_number=2").body;
+    for (bytes, chars, is_read) in [
+        (4_499, 5_999, true),
+        (4_500, 6_000, true),
+        (4_501, 6_002, false),
+    ] {
+        // Spaces change nothing of what it says.
+        let spaces = vec![b' '; bytes - json.len()];
+        let long = URL_SAFE_NO_PAD.encode([&spaces[..], &json].concat());
+        assert_eq!(long.len(), chars);
+        let answered = get(&file, &format!("?page_size=1&cursor={long}"));
+        if is_read {
+            assert_eq!(answered.body, second, "{chars}");
+        } else {
+            is_error(&answered, 400, "invalid_parameter");
+            assert_eq!(places(&answered), ["/query/cursor"]);
+        }
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod files;
 mod idempotency;
 mod idempotency_faults;
 mod laws;
+mod look_ups;
 mod mending;
 mod mending_back;
 mod mending_desk;

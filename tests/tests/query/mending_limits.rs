@@ -92,6 +92,29 @@ async fn a_table_looks_at_no_more_lines_than_it_may() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_table_looks_at_200_000_lines_at_most() {
+    let rig = Rig::start().await;
+    let mut batch = broken(&rig, 3).await;
+    // Most of its lines are not there, and have to be looked for all the same.
+    batch.counters.details = 1_000_000;
+    let limits = SheetLimits::of_bytes(1 << 20);
+    let table = async |from: u32, to: u32| {
+        errors_csv(&rig.parts.store, &batch, line(from), line(to), limits).await
+    };
+    for (from, to) in [(1, 199_999), (1, 200_000), (2, 200_001)] {
+        let rows = table(from, to).await.unwrap();
+        let rows = rows.split(|byte| *byte == b'\n').count() - 2;
+        assert_eq!(rows, 4 - from as usize, "{from}..={to}");
+    }
+    for (from, to, last) in [(1, 200_001, 200_000), (2, 1_000_000, 200_001)] {
+        let Err(MendError::TooFar { to }) = table(from, to).await else {
+            panic!("{from}..={to}");
+        };
+        assert_eq!(to, line(last));
+    }
+}
+
+#[tokio::test]
 async fn a_table_is_no_larger_than_it_may_be() {
     let rig = Rig::start().await;
     let batch = broken(&rig, 6).await;
