@@ -10,15 +10,16 @@
     reason = "test helpers"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weir_domain::{BatchOrdinal, FileId, ObjectIdentity};
+use weir_domain::{BatchOrdinal, FileId, MessageId, ObjectIdentity};
 use weir_lambda::{Deadline, Parts};
 use weir_local::system::{BUCKET, Ports, System, SystemOptions};
 use weir_runtime::{Clock, Metrics, Random, Reader};
+use weir_settlement::messages::Delivery;
 use weir_simulator::Faults;
 use weir_store::{DetailsMessage, UploadContinuation};
 
@@ -159,6 +160,22 @@ fn keyed(name: &str, key: &str) -> Value {
     event
 }
 
+/// The id under which the only message of a queue's event is kept.
+fn kept_as(event: &Value) -> MessageId {
+    let record = &event["Records"][0];
+    let text = |name: &str| record[name].as_str().unwrap().to_owned();
+    let delivery = Delivery {
+        message_id: text("messageId"),
+        body: text("body"),
+        attributes: BTreeMap::new(),
+        message_attributes: BTreeMap::new(),
+        queue_arn: Some(text("eventSourceARN")),
+        receive_count: 1,
+        correlation_id: "sample".parse().unwrap(),
+    };
+    delivery.to_message(Clock::system().now()).id
+}
+
 fn nothing_failed() -> Value {
     json!({"batchItemFailures": []})
 }
@@ -181,7 +198,16 @@ async fn every_sample_event_is_taken_by_its_function() {
         scene.clock.sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(scene.process("sqs-details").await, nothing_failed());
-    assert_eq!(scene.set_aside("sqs-dead-letter").await, nothing_failed());
+    for queue in ["uploads", "details", "messages"] {
+        let dead = format!("sqs-dead-letter-{queue}");
+        assert_eq!(scene.set_aside(&dead).await, nothing_failed());
+        let ids = [kept_as(&event(&dead))];
+        let mut kept = scene.system.store().messages(&ids).await.unwrap();
+        let why = kept.remove(0).error_log.unwrap();
+        let words =
+            format!("from the queue weir-local-{queue}, by weir-local-{queue}-dead-letters");
+        assert!(why.contains(&words), "{why}");
+    }
     assert_eq!(scene.synchronize("sqs-reference").await, nothing_failed());
 
     let mut reader = scene.reader();
@@ -269,7 +295,8 @@ fn a_function_of_the_api_needs_no_setting_but_what_it_uses() {
 async fn the_sample_events_tell_of_one_file() {
     let scene = Scene::set().await;
     assert_eq!(scene.object.bucket, BUCKET);
-    for put in [event("s3-put"), body(&event("sqs-s3-put"))] {
+    let dead = body(&event("sqs-dead-letter-uploads"));
+    for put in [event("s3-put"), body(&event("sqs-s3-put")), dead] {
         let s3 = &put["Records"][0]["s3"];
         assert_eq!(s3["bucket"]["name"], json!(scene.object.bucket));
         assert_eq!(s3["object"]["key"], json!(KEY.replace(' ', "+")));
@@ -290,9 +317,11 @@ async fn the_sample_events_tell_of_one_file() {
         event("action-api-cancel-batch")["rawPath"],
         json!(format!("/v1/files/{file}/batches/{batch}/cancel"))
     );
-    let message: DetailsMessage = body(&event("sqs-details"));
-    assert_eq!(message.batch_id, file.batch(BatchOrdinal::new(1).unwrap()));
-    assert_eq!(message.v, DetailsMessage::VERSION);
+    for details in ["sqs-details", "sqs-dead-letter-details"] {
+        let message: DetailsMessage = body(&event(details));
+        assert_eq!(message.batch_id, file.batch(BatchOrdinal::new(1).unwrap()));
+        assert_eq!(message.v, DetailsMessage::VERSION);
+    }
     scene.system.stop().await.unwrap();
 }
 
@@ -311,7 +340,9 @@ fn every_sample_event_is_tried() {
         "s3-test-event",
         "schedule",
         "sqs-continuation",
-        "sqs-dead-letter",
+        "sqs-dead-letter-details",
+        "sqs-dead-letter-messages",
+        "sqs-dead-letter-uploads",
         "sqs-details",
         "sqs-reference",
         "sqs-s3-put",

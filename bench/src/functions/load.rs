@@ -224,7 +224,7 @@ impl Load {
         };
         let together = (0..TIMES).map(|time| {
             let bodies = (1..=RECORDS).map(|record| body(time * RECORDS + record));
-            numbered(records("sqs-dead-letter", bodies)?, time)
+            numbered(records("sqs-dead-letter-details", bodies)?, time)
         });
         together.collect()
     }

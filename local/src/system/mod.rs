@@ -39,8 +39,8 @@ pub use environment::TUNABLE;
 pub use error::SystemError;
 pub use options::{Ports, Ready, SystemOptions};
 
-/// The upload bucket.
-pub const BUCKET: &str = "weir-uploads";
+/// The upload bucket, called as a deployment calls its own.
+pub const BUCKET: &str = "weir-local-files-000000000000-us-east-1";
 /// The file in the data folder that holds the settings of the functions.
 const SETTINGS_FILE: &str = "functions.env";
 

@@ -10,6 +10,7 @@
 
 mod alarms;
 mod bucket;
+mod events;
 mod functions;
 mod permissions;
 mod queues;

@@ -65,7 +65,7 @@ impl Stage {
     }
 
     async fn dead_letter(&self, body: String) {
-        let mut event = sample("sqs-dead-letter");
+        let mut event = sample("sqs-dead-letter-details");
         event["Records"][0]["body"] = json!(body);
         event["Records"][0]["messageId"] = json!(self.parts.random.uuid_v4());
         let sent_at = self.parts.timeline.now().timestamp_millis();
