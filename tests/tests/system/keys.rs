@@ -393,3 +393,23 @@ async fn no_client_is_ever_given_another_s_key_however_they_change() {
     }
     assert!(stage.secrets.requests() <= 150);
 }
+
+#[tokio::test]
+async fn however_many_ask_for_keys_that_are_not_there_the_service_is_asked_once_in_ten_seconds() {
+    let stage = Stage::set(PATIENCE).await;
+    stage.secrets.put(SECRET, "{}");
+    let credentials = &stage.rig.process.processor.credentials;
+    let random = Random::seeded(5);
+    for round in 1..=3 {
+        let asked = (0..100).map(|_| {
+            let client = ClientId::try_from(random.uuid_v4()).unwrap();
+            async move {
+                let refused = credentials.of(client).await.unwrap_err();
+                assert_eq!(refused, NoKey::OfClient(client));
+            }
+        });
+        futures::future::join_all(asked).await;
+        assert_eq!(stage.secrets.requests(), round);
+        stage.jump(APART);
+    }
+}
