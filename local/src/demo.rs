@@ -14,7 +14,7 @@ use weir_runtime::{Clock, Random};
 use weir_seed::{ApplyError, Format, Policy, Problem, Seed, Seeder};
 use weir_servicegate::{Item, Options, ReadError, Reader, SellerReference};
 use weir_settlement::reference::{Body, Place, ReferenceChanges, ReferenceError, SellerBody};
-use weir_store::{ApiKeyHash, Reference, Store, StoreError};
+use weir_store::{ApiKeyHash, ApiKeyRecord, Reference, Store, StoreError};
 
 use crate::private;
 
@@ -142,7 +142,20 @@ pub async fn api_key(
     private::write(&path, &key).map_err(DemoError::Key)?;
     let hash = ApiKeyHash::of(&key);
     match store.create_api_key(&hash, &wanted.record(now)).await {
-        Ok(()) | Err(StoreError::Conflict { .. }) => Ok(key),
+        Ok(()) => Ok(key),
+        Err(StoreError::Conflict { .. }) => {
+            let is = store.api_key(&hash).await?;
+            let is_over = |is: ApiKeyRecord| {
+                is.revoked_at.is_some() || is.expires_at.is_some_and(|at| at <= now)
+            };
+            if is.is_some_and(is_over) {
+                tracing::warn!(
+                    file = KEY_FILE,
+                    "the API key that is kept is revoked or expired: remove its file, and the next start makes another"
+                );
+            }
+            Ok(key)
+        }
         Err(error) => Err(error.into()),
     }
 }

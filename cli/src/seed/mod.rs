@@ -188,8 +188,8 @@ impl Outcome<'_> {
             append(
                 &mut hints,
                 format_args!(
-                    "{warning} the key {} ({}) is there with another name, scope or permissions, or \
-                     revoked, and stays so: revoke it, and give the one in the file a new id\n",
+                    "{warning} the key {} ({}) is there with another name, scope or permissions, \
+                     revoked or expired, and stays so: revoke it, and give the one in the file a new id\n",
                     step.key.id,
                     plain(&step.key.name)
                 ),
@@ -213,6 +213,10 @@ impl Outcome<'_> {
             ApplyError::Ahead(..) => "set this machine's clock, and run it again",
             ApplyError::AlternateIdTaken { .. } => {
                 "give one of them another in the file, and run it again: what is done stays"
+            }
+            ApplyError::BeingDeleted(..) => {
+                "see what becomes of the deletion, which takes some seconds, and run it again: what is \
+                 done stays"
             }
             ApplyError::Meanwhile(..) | ApplyError::Orphaned(..) => {
                 "run it again: what is done stays, and what changed is compared anew"

@@ -79,6 +79,9 @@ pub enum ApplyError {
     /// Somebody else deleted what it is to belong to.
     #[error("what the {0} {1} belongs to was deleted meanwhile")]
     Orphaned(ReferenceKind, Uuid),
+    /// Somebody is about to delete what it is to belong to.
+    #[error("what the {0} {1} belongs to is being deleted")]
+    BeingDeleted(ReferenceKind, Uuid),
     /// Another seller of the program has come to have its alternate id.
     #[error("the seller {holder} has the alternate_seller_id of {seller}")]
     AlternateIdTaken {
@@ -214,6 +217,13 @@ impl Seeder {
                 Err(error) if error.is_transient() => last = Some(error),
                 Err(error) => return Err(error.into()),
             }
+        }
+        // A mark that is not over is met as a conflict.
+        if let (Parent::There(above, above_id), Some(StoreError::Conflict { .. })) = (parent, &last)
+            && let Some(kept) = self.store.kept_reference(above, above_id).await?
+            && kept.deletion.is_some()
+        {
+            return Err(ApplyError::BeingDeleted(kind, id));
         }
         Err(last.map_or(ApplyError::Meanwhile(kind, id), ApplyError::Store))
     }

@@ -73,26 +73,30 @@ pub struct KeyStep {
     pub key: SeedKey,
     /// The one that there is; it stays as it is.
     pub is: Option<ApiKeyRecord>,
+    /// Whether its time is over.
+    pub is_expired: bool,
 }
 
 impl KeyStep {
     /// Whether the key that there is may do something else than the file says, or cannot be used.
     pub fn is_other(&self) -> bool {
-        self.is.as_ref().is_some_and(|is| {
-            let wanted = self.key.record(is.created_at);
-            let permissions = |record: &ApiKeyRecord| -> BTreeSet<String> {
-                record.permissions.iter().cloned().collect()
-            };
-            permissions(is) != permissions(&wanted)
-                || (&is.name, is.client_id, is.program_id, is.seller_id)
-                    != (
-                        &wanted.name,
-                        wanted.client_id,
-                        wanted.program_id,
-                        wanted.seller_id,
-                    )
-                || is.revoked_at.is_some()
-        })
+        let is = self.is.as_ref();
+        self.is_expired
+            || is.is_some_and(|is| {
+                let wanted = self.key.record(is.created_at);
+                let permissions = |record: &ApiKeyRecord| -> BTreeSet<String> {
+                    record.permissions.iter().cloned().collect()
+                };
+                permissions(is) != permissions(&wanted)
+                    || (&is.name, is.client_id, is.program_id, is.seller_id)
+                        != (
+                            &wanted.name,
+                            wanted.client_id,
+                            wanted.program_id,
+                            wanted.seller_id,
+                        )
+                    || is.revoked_at.is_some()
+            })
     }
 }
 
@@ -189,9 +193,15 @@ impl Seeder {
         let kept = self.store.api_keys().await?.into_iter();
         let kept: BTreeMap<Uuid, ApiKeyRecord> =
             kept.map(|(_, record)| (record.id, record)).collect();
-        let step = |key: &SeedKey| KeyStep {
-            key: key.clone(),
-            is: kept.get(&key.id).cloned(),
+        let now = self.clock.now();
+        let step = |key: &SeedKey| {
+            let is = kept.get(&key.id).cloned();
+            let expires_at = is.as_ref().and_then(|is| is.expires_at);
+            KeyStep {
+                key: key.clone(),
+                is,
+                is_expired: expires_at.is_some_and(|at| at <= now),
+            }
         };
         Ok(seed.keys().iter().map(step).collect())
     }

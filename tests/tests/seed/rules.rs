@@ -1,8 +1,9 @@
 //! What is created, left, changed and refused.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use weir_seed::{ApplyError, Policy, State};
-use weir_store::{ApiKeyHash, ReferenceKind};
+use weir_store::{ApiKeyHash, ApiKeyRecord, Deletion, ReferenceKind};
 
 use crate::{counts, file, id, kept, keys, load, parts, seed, seeder};
 
@@ -177,4 +178,61 @@ async fn a_key_is_made_once_with_a_secret_that_works_and_stays_as_it_is() {
     assert!(plan.keys[0].is_other());
     assert!(again.keys.is_empty());
     assert_eq!(keys(&parts.store).await, [found]);
+}
+
+#[tokio::test]
+async fn a_key_whose_time_is_over_is_told_and_one_whose_time_is_not_is_as_it_was() {
+    let parts = parts().await;
+    let seeder = seeder(&parts, parts.store.clone());
+    load(&seeder, &file(1, "a"), Policy::Refuse).await;
+    let now = parts.timeline.clock().now();
+    for (seconds, is_told) in [(60, false), (-60, true)] {
+        // The one that the file has made is given another time.
+        let (hash, kept) = parts.store.api_keys().await.unwrap().remove(0);
+        let record = ApiKeyRecord {
+            expires_at: Some(now + TimeDelta::seconds(seconds)),
+            ..kept
+        };
+        parts.store.put_api_key(&hash, &record).await.unwrap();
+        let (plan, _) = load(&seeder, &file(1, "a"), Policy::Refuse).await;
+        assert_eq!(plan.keys[0].is_other(), is_told, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_something_that_is_being_deleted_is_told_so() {
+    let parts = parts().await;
+    let seeder = seeder(&parts, parts.store.clone());
+    load(&seeder, &file(1, "a"), Policy::Refuse).await;
+    let mut changed = file(1, "a");
+    changed["sellers"][0]["name"] = json!("another name");
+    let plan = seeder.plan(&seed(&changed), &mut || {}).await.unwrap();
+    let program = plan
+        .steps
+        .iter()
+        .find(|step| step.wanted.kind() == ReferenceKind::Program)
+        .unwrap();
+    let (kind, program) = (program.wanted.kind(), program.wanted.id());
+    let store = &parts.store;
+    let over = store.kept_reference(kind, program).await.unwrap().unwrap();
+    let deletion = Deletion {
+        by: parts.random.uuid_v4(),
+        until: parts.timeline.clock().now() + TimeDelta::minutes(1),
+    };
+    store
+        .begin_deletion(kind, program, &over, deletion)
+        .await
+        .unwrap();
+    let applied = seeder.apply(&plan, Policy::Update, &mut || {}).await;
+    let Some(ApplyError::BeingDeleted(of, _)) = applied.stopped else {
+        panic!("{applied:?}");
+    };
+    assert_eq!(of, ReferenceKind::Seller);
+    // Once it is given up, all of it is done.
+    store
+        .end_deletion(kind, program, deletion.by)
+        .await
+        .unwrap();
+    let (_, again) = load(&seeder, &changed, Policy::Update).await;
+    assert_eq!(again.stopped, None);
 }
