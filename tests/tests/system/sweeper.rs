@@ -132,7 +132,7 @@ async fn a_detail_whose_message_is_due_is_left_to_it_for_as_long_as_it_may_take_
         .await;
     rig.parts.timeline.jump(Duration::from_mins(10));
     let moment = Duration::from_secs(10);
-    let late = QUIET + Duration::from_mins(15) / 4;
+    let late = QUIET + Duration::from_mins(10) / 4;
     rig.parts.timeline.jump(late.saturating_sub(moment));
     assert_eq!(rig.sweep().await.details, 0);
     rig.parts.timeline.jump(moment);

@@ -87,11 +87,14 @@ fn has_message(set_at: DateTime<Utc>, at: DateTime<Utc>) -> bool {
 /// told by its outcome. Whatever puts it off once more, such as a breaker, sends a message that is not told
 /// from none.
 pub(crate) fn put_off_with_message(detail: &Detail, until: DateTime<Utc>) -> Option<TimeDelta> {
-    let most = TimeDelta::from_std(DELAY_MAX).unwrap_or(TimeDelta::MAX);
-    if detail.status != DetailStatus::Retry || detail.waiting_since.is_some() {
-        return Some(most);
+    let since_outcome = until - detail.updated_at;
+    let most = TimeDelta::from_std(DELAY_MAX).map_or(since_outcome, |most| most.min(since_outcome));
+    match (detail.status, detail.waiting_since) {
+        // It waits as long again as it has waited, so for half of that in all.
+        (_, Some(since)) => Some(most.min((until - since) / 2)),
+        (DetailStatus::Retry, None) if !has_message(detail.updated_at, until) => None,
+        _ => Some(most),
     }
-    has_message(detail.updated_at, until).then(|| until - detail.updated_at)
 }
 
 impl Processor {
@@ -168,6 +171,22 @@ mod tests {
         assert!(put_off_with_message(&detail, until).is_none());
         detail.waiting_since = Some(now);
         assert!(put_off_with_message(&detail, until).is_some());
+    }
+
+    #[test]
+    fn what_was_put_off_was_so_for_no_longer_than_it_is_known_or_has_waited() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        let put_off = |until: i64, since: Option<i64>| {
+            let mut detail = detail(now);
+            detail.waiting_since = since.map(|seconds| now + TimeDelta::seconds(seconds));
+            let until = now + TimeDelta::seconds(until);
+            put_off_with_message(&detail, until).map(|pause| pause.num_seconds())
+        };
+        assert_eq!(put_off(5, None), Some(5));
+        assert_eq!(put_off(900, None), Some(900));
+        assert_eq!(put_off(86_400, None), Some(900));
+        assert_eq!(put_off(100, Some(60)), Some(20));
+        assert_eq!(put_off(86_400, Some(0)), Some(900));
     }
 
     proptest! {
