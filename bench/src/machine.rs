@@ -66,10 +66,16 @@ pub(crate) fn thread_time() -> anyhow::Result<Duration> {
 
 /// The time that all threads of this process have been computing, for the kernel included.
 pub(crate) fn process_time() -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    process_time_of("self")
+}
+
+/// The time that all threads of a process have been computing, for the kernel included.
+pub(crate) fn process_time_of(process: &str) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     own_ticks(&stat, 0)
         .map(ticks)
-        .ok_or_else(|| anyhow!("/proc/self/stat holds no times"))
+        .ok_or_else(|| anyhow!("{path} holds no times"))
 }
 
 /// `utime` and `stime` of a `stat` line, or, two places on, those of the children waited for.

@@ -18,6 +18,7 @@ use weir_settlement::upload::UploadScope;
 use weir_store::{Names, Stage, Store};
 
 use super::process::Started;
+use crate::measure::Values;
 use crate::sample::{self, BATCHES};
 use crate::surroundings::Surroundings;
 use crate::{messages, query};
@@ -65,18 +66,46 @@ impl Load {
         })
     }
 
-    /// Gives a function its load.
-    pub(super) async fn put_on(&self, function: &mut Started, name: &str) -> anyhow::Result<()> {
+    /// Gives a function its load, and tells what else was seen meanwhile.
+    pub(super) async fn put_on(
+        &self,
+        function: &mut Started,
+        name: &str,
+    ) -> anyhow::Result<Values> {
+        let before = function.processor_time()?;
+        let mut seen = Values::new();
         match name {
-            "settlement-upload" => self.upload(function).await,
-            "detail-processor" => self.process(function).await,
-            "query-api" => self.ask(function).await,
-            "action-api" => self.act(function).await,
-            "sweeper" => function.take_all(vec![event("schedule")?; 10]).await,
-            "reference-sync" => function.take_all(told()?).await,
-            "dead-letter" => function.take_all(self.dead_letters()?).await,
+            "settlement-upload" => {
+                self.upload(function).await?;
+                let used = function.processor_time()?.saturating_sub(before);
+                let per_detail = used.as_secs_f64() * 1e3 / f64::from(2 * DETAILS);
+                seen.insert(
+                    "functions.settlement_upload.cpu_ms_per_detail".to_owned(),
+                    per_detail,
+                );
+            }
+            "detail-processor" => {
+                let messages = self.process(function).await?;
+                let used = function.processor_time()?.saturating_sub(before);
+                let per_detail = used.as_secs_f64() * 1e3 / f64::from(DETAILS);
+                seen.insert(
+                    "functions.detail_processor.cpu_ms_per_detail".to_owned(),
+                    per_detail,
+                );
+                let per_detail = f64::from(messages) / f64::from(DETAILS);
+                seen.insert(
+                    "functions.detail_processor.messages_per_detail".to_owned(),
+                    per_detail,
+                );
+            }
+            "query-api" => self.ask(function).await?,
+            "action-api" => self.act(function).await?,
+            "sweeper" => function.take_all(vec![event("schedule")?; 10]).await?,
+            "reference-sync" => function.take_all(told()?).await?,
+            "dead-letter" => function.take_all(self.dead_letters()?).await?,
             other => anyhow::bail!("{other} has no load"),
         }
+        Ok(seen)
     }
 
     /// Both files, as S3 tells of them.
@@ -96,10 +125,11 @@ impl Load {
     }
 
     /// The details queue until it is empty, ten messages at a time. Those of the second file go to
-    /// nobody: it is there to be acted on.
-    async fn process(&self, function: &mut Started) -> anyhow::Result<()> {
+    /// nobody: it is there to be acted on. Gives how many messages those of the first were.
+    async fn process(&self, function: &mut Started) -> anyhow::Result<u32> {
         let (_, kept) = self.second()?;
         let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+        let mut taken = 0;
         loop {
             let request = self.clients.sqs.receive_message();
             let request = request
@@ -108,11 +138,13 @@ impl Load {
             // Longer than a refund waits for its charge.
             let received = request.wait_time_seconds(5).send().await?;
             if received.messages().is_empty() {
-                return Ok(());
+                return Ok(taken);
             }
-            let bodies = (received.messages().iter())
+            let bodies: Vec<_> = (received.messages().iter())
                 .filter_map(|message| message.body())
-                .filter(|body| !kept.iter().any(|batch| body.contains(batch)));
+                .filter(|body| !kept.iter().any(|batch| body.contains(batch)))
+                .collect();
+            taken += u32::try_from(bodies.len())?;
             function.take_all([records("sqs-details", bodies)?]).await?;
             for message in received.messages() {
                 let request = self

@@ -80,9 +80,8 @@ async fn measure_all(binaries: &Binaries, folder: &Path, clock: &Clock) -> anyho
         }
         values.insert(figures.start.to_owned(), median_ms(&mut starts));
         let mut started = function.start().await?;
-        load.put_on(&mut started, name)
-            .await
-            .with_context(|| format!("{name}; see {}", function.log.display()))?;
+        let seen = load.put_on(&mut started, name).await;
+        values.extend(seen.with_context(|| format!("{name}; see {}", function.log.display()))?);
         values.insert(figures.peak.to_owned(), started.peak_mb()?);
     }
     surroundings.stop().await?;

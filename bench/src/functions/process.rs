@@ -89,6 +89,11 @@ impl Started {
         }
     }
 
+    /// The processor time that it has used.
+    pub(super) fn processor_time(&self) -> anyhow::Result<Duration> {
+        machine::process_time_of(&self.child.0.id().to_string())
+    }
+
     /// The most memory that it has had, in MB of 10^6 bytes.
     pub(super) fn peak_mb(&self) -> anyhow::Result<f64> {
         machine::peak_mb_of(&self.child.0.id().to_string())
