@@ -45,12 +45,14 @@ trap stop EXIT
 trap 'stop; exit 130' INT
 trap 'stop; exit 143' TERM
 
-# The template looks for the packages beside its own folder.
+# A place like the repository, where `make deploy` finds the packages that are tried, and keeps its settings.
 mkdir -p "$folder/infra" "$folder/target"
 cp infra/template.yaml "$folder/infra/"
+cp -R Cargo.toml Makefile functions scripts "$folder/"
 ln -s "$(cd "$packages" && pwd)" "$folder/target/lambda"
+ln -s "$sam" "$folder/target/venv-sam"
 "$emulator/bin/python" scripts/test_deployed.py --folder "$folder" --arch "$arch" \
-    --bin "$(cd "$(debug_dir)" && pwd)" --sam "$sam/bin/sam" --python "$emulator/bin/python" &
+    --bin "$(cd "$(debug_dir)" && pwd)" --python "$emulator/bin/python" &
 driver=$!
 code=0
 wait "$driver" || code=$?

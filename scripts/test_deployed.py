@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -79,9 +80,10 @@ class Scene:
     def __init__(self, arguments):
         self.folder = pathlib.Path(arguments.folder)
         self.bin = pathlib.Path(arguments.bin)
-        self.sam = arguments.sam
         self.python = arguments.python
         self.arch = arguments.arch
+        built = (self.folder / "target/lambda/built").read_text()
+        self.profile = dict(line.split() for line in built.splitlines())["profile"]
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.processes = []
@@ -174,28 +176,63 @@ class Scene:
 
         self.platform = until("3Rivers listens", address, 30)
 
-    def deploy(self, **parameters):
-        parameters = {
-            "Stage": STAGE,
-            "ThreeRiversUrl": self.platform,
-            "SweepRate": "rate(1 minute)",
-            "Architecture": self.arch,
-        } | parameters
-        command = [self.sam, "deploy", "--template-file", self.folder / "infra/template.yaml"]
-        command += ["--stack-name", STACK, "--s3-bucket", "packages", "--region", REGION]
-        command += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
-        command += ["--no-fail-on-empty-changeset", "--tags", f"project=weir stage={STAGE}"]
-        command += ["--parameter-overrides"]
-        command += [f'ParameterKey={name},ParameterValue="{value}"' for name, value in parameters.items()]
+    def make(self, *target, answers=""):
+        """A command of the Makefile, as whoever deploys gives it, with what they answer."""
         environment = self.clean | {"AWS_ENDPOINT_URL": self.endpoint}
+        command = ["make", "--no-print-directory", f"STAGE={STAGE}", *target]
         began = time.monotonic()
-        done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True)
-        (self.folder / "logs" / "deploy.log").write_text(done.stdout + done.stderr)
-        check(done.returncode == 0, f"sam deploy failed:\n{(done.stdout + done.stderr)[-3000:]}")
-        print(f"   deployed: {time.monotonic() - began:.1f} s", flush=True)
+        done = subprocess.run(
+            command, env=environment, cwd=self.folder, input=answers, capture_output=True, text=True
+        )
+        told = done.stdout + done.stderr
+        with open(self.folder / "logs" / "make.log", "a") as log:
+            log.write(told)
+        print(f"   {' '.join(command)}: {time.monotonic() - began:.1f} s", flush=True)
+        return done.returncode, told
+
+    def deploy(self, *how, answers=""):
+        code, told = self.make("deploy", f"PROFILE={self.profile}", f"ARCH={self.arch}", *how, answers=answers)
+        check(code == 0, f"make deploy failed:\n{told[-3000:]}")
         stack = self.aws("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.say_concurrency_again()
+
+    def what_is_not_meant_is_not_deployed(self):
+        """Of another kind, of another profile, under a name that cannot be: refused before AWS is asked."""
+        other = "arm64" if self.arch == "x86_64" else "x86_64"
+        for how, expected in (
+            ((f"PROFILE={self.profile}", f"ARCH={other}"), f"The packages are for {self.arch}"),
+            ((f"ARCH={self.arch}", "PROFILE=another"), f"of the profile {self.profile}, not another"),
+            (("STAGE=No-Stage",), "1 to 12 small letters and digits"),
+        ):
+            # Of two stages, make takes the last.
+            code, told = self.make("deploy", *how)
+            check(code != 0 and expected in told, f"{how}: {told[-1000:]}")
+        check(not self.aws("cloudformation").list_stacks()["StackSummaries"], "there is a stack")
+
+    def first_answers(self):
+        """What is answered when everything is asked: Enter, but where something else is wanted."""
+        given = {"ThreeRiversUrl": self.platform, "SweepRate": "rate(1 minute)"}
+        template = (self.folder / "infra/template.yaml").read_text()
+        parameters = re.findall(r"^  (\w+):$", template.split("\nConditions:")[0].split("\nParameters:")[1], re.M)
+        answers = ["", ""] + [given.get(parameter, "") for parameter in parameters]
+        # Neither changes nor roles are asked about again, what was made stays, and the answers are saved.
+        return "\n".join(answers + ["n", "", "", "", "", ""]) + "\n"
+
+    def a_change_is_deployed(self):
+        self.set_parameter("LogDays", "14")
+        self.deploy("YES=1")
+        groups = self.aws("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/weir-{STAGE}-")["logGroups"]
+        days = {group.get("retentionInDays") for group in groups}
+        check(days == {14}, f"logs are kept for {days} days")
+
+    def set_parameter(self, name, value):
+        """Changed where the answers of the first time are kept."""
+        settings = self.folder / f"infra/{STAGE}.toml"
+        before = settings.read_text()
+        after = re.sub(rf'{name}=\\"[^"]*\\"', lambda _: f'{name}=\\"{value}\\"', before)
+        check(before != after, f"{settings} does not have {name}")
+        settings.write_text(after)
 
     def say_concurrency_again(self):
         """The emulator keeps a number that is a parameter as text, and then reads no queue. AWS makes it a number."""
@@ -325,11 +362,18 @@ class Scene:
         self.settled("over-http.xml")
 
     def a_detail_is_retried_by_hand(self):
-        """Through the API onto the details queue; it fails for the same reason again."""
+        """Through the API onto the details queue; it fails for the same reason again, which its history shows."""
         batch = next(batch for batch in self.get("/v1/batches") if batch["batch_detail_error_count"])
         path = f"/v1/files/{batch['file_id']}/batches/{batch['id']}"
+        wrong = self.get(f"{path}/batchdetails?status=Error")[0]["id"]
+        history = f"{path}/details/{wrong}/history"
+        before = len(self.get(history))
         status, _, body = self.ask("POST", f"{path}/retry", {})
         check(status == 200, f"POST {path}/retry: {status} {body[:500]!r}")
+        # One record of its being tried again, and one of what came of it.
+        until("the detail is tried again", lambda: len(self.get(history)) >= before + 2)
+        again = self.get(f"{path}/batchdetails?status=Error")
+        check([detail["id"] for detail in again] == [wrong], f"in error are {again}")
 
     def a_message_brings_reference_data(self):
         customer = str(uuid.uuid4())
@@ -366,19 +410,63 @@ class Scene:
             lambda: [file for file in self.get("/v1/files") if file["name"] == "forgotten.xml" and file["status"] == "Processed"],
         )
         sqs.purge_queue(QueueUrl=self.outputs["DetailsQueueUrl"])
+        file = next(file for file in self.get("/v1/files") if file["name"] == "forgotten.xml")
+        statuses = {batch["status"] for batch in self.get(f"/v1/files/{file['id']}/batches")}
+        check(statuses == {"Unprocessed"}, f"its batches are {statuses} although nothing works on them")
         functions.update_event_source_mapping(UUID=mapping, Enabled=True)
         self.settled("forgotten.xml")
+        check(self.counted("sweeper", "swept") > 0, "nothing was swept")
+
+    def lines(self, function):
+        """What a function has logged, each line an object where it is one."""
+        group = f"/aws/lambda/weir-{STAGE}-{function}"
+        pages = self.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+        lines = []
+        for text in texts:
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(text))
+        return [line for line in lines if isinstance(line, dict)]
+
+    def counted(self, function, metric):
+        """How much of a metric a function has written for CloudWatch, in this deployment's namespace."""
+        written = [
+            line
+            for line in self.lines(function)
+            if any(
+                directive["Namespace"] == f"weir-{STAGE}"
+                for directive in line.get("_aws", {}).get("CloudWatchMetrics", [])
+            )
+        ]
+        values = [line.get(metric, 0) for line in written]
+        return sum(len(value) if isinstance(value, list) else value for value in values)
 
     def every_function_has_run_and_none_has_failed(self):
         for function in FUNCTIONS:
             configuration = self.aws("lambda").get_function_configuration(FunctionName=f"weir-{STAGE}-{function}")
             check(configuration["Runtime"] == "provided.al2023", f"{function} is {configuration['Runtime']}")
-        check("the function cannot run" not in self.log("emulator"), "a function could not start")
+            times = self.counted(function, "invocation_time")
+            check(times > 0, f"{function} has not run")
+            bad = [line for line in self.lines(function) if line.get("level") == "ERROR"]
+            check(not bad, f"{function} says {bad[:3]}")
+            print(f"   {function}: {times} times", flush=True)
 
+    def it_is_taken_away_but_for_its_data(self):
+        code, told = self.make("destroy", answers="another\n")
+        check(code != 0 and "Nothing was changed" in told, f"it was taken away without a yes:\n{told[-2000:]}")
+        code, told = self.make("destroy", answers=f"{STAGE}\n")
+        check(code == 0, f"make destroy failed:\n{told[-3000:]}")
+        left = self.aws("lambda").list_functions()["Functions"]
+        check(not left, f"functions are left: {[function['FunctionName'] for function in left]}")
+        tables = self.aws("dynamodb").list_tables()["TableNames"]
+        check(f"weir-{STAGE}-details" in tables, f"the tables are gone: {tables}")
+        self.aws("s3").head_object(Bucket=self.outputs["Bucket"], Key=f"{CLIENT}/{PROGRAM}/forgotten.xml")
+        code, told = self.make("destroy", answers=f"{STAGE}\n")
+        check(code != 0 and "There is no" in told, f"a second time: {told[-2000:]}")
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("folder", "arch", "bin", "sam", "python"):
+    for name in ("folder", "arch", "bin", "python"):
         parser.add_argument(f"--{name}", required=True)
     scene = Scene(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -386,16 +474,17 @@ def main():
     try:
         scene.start_emulator()
         scene.start_platform()
-        scene.aws("s3").create_bucket(
-            Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        print("== What is not meant is not deployed", flush=True)
+        scene.what_is_not_meant_is_not_deployed()
         print("== The template is deployed, without keys", flush=True)
-        scene.deploy()
+        scene.deploy(answers=scene.first_answers())
         print("== The keys are put in, which is no deployment", flush=True)
         scene.aws("secretsmanager").put_secret_value(
             SecretId=scene.outputs["ThreeRiversKeysArn"],
             SecretString=json.dumps({CLIENT: THREE_RIVERS_KEY}),
         )
+        print("== A change is deployed", flush=True)
+        scene.a_change_is_deployed()
         scene.key = scene.make_key()
         for see in (
             scene.reference_data_goes_in,
@@ -407,6 +496,7 @@ def main():
             scene.poison_ends_as_a_message_that_failed,
             scene.what_stands_still_is_swept,
             scene.every_function_has_run_and_none_has_failed,
+            scene.it_is_taken_away_but_for_its_data,
         ):
             print(f"== {see.__name__.replace('_', ' ').capitalize()}", flush=True)
             see()

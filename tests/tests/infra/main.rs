@@ -10,6 +10,7 @@
 
 mod alarms;
 mod bucket;
+mod deployment;
 mod events;
 mod functions;
 mod permissions;
