@@ -36,26 +36,13 @@ for function in $(functions); do
     # By package, so that no feature of a crate comes along that only the local system or the tests ask for.
     set -- "$@" --package "weir-$function" --bin "$function"
 done
+# Of what they are is said only when they are whole.
+rm -f "$OUT/built"
+sources=$(sources_state)
 cargo lambda build --quiet "$@"
 
-# Packed again as small as deflate can.
 # shellcheck disable=SC2046 # a word each
-python3 - "$OUT" $(functions) <<'EOF'
-import os
-import sys
-import zipfile
-
-out, *functions = sys.argv[1:]
-for function in functions:
-    path = os.path.join(out, function, "bootstrap.zip")
-    with zipfile.ZipFile(path) as package:
-        entries = [(entry, package.read(entry)) for entry in package.infolist()]
-    with zipfile.ZipFile(path + ".part", "w") as package:
-        for entry, content in entries:
-            # Its time, its name and its mode stay.
-            package.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
-    os.replace(path + ".part", path)
-EOF
+"$environment/bin/python" scripts/pack.py $(functions | sed "s|.*|$OUT/&/bootstrap.zip|")
 
 say
 say "Packages for $ARCH, profile $PROFILE, in $OUT:"
@@ -73,3 +60,4 @@ if [ -n "$too_large" ] && [ "$PROFILE" = release ]; then
     say "Too large, as a cold start fetches and unpacks the package:" >&2
     fail "$too_large"
 fi
+printf 'architecture %s\nprofile %s\nsources %s\n' "$ARCH" "$PROFILE" "$sources" >"$OUT/built"
