@@ -1,7 +1,7 @@
 //! Whose key a client's details are sent with.
 //!
 //! The keys are a JSON object from client id to key. In a deployment they lie in a secret of AWS Secrets
-//! Manager and are read from there while the function runs ([`secret`]); for local runs they are settings.
+//! Manager and are read from there while the function runs (see `secret`); for local runs they are settings.
 //!
 //! Invariants: a client's details are sent with the key of that client and with no other one, unless a
 //! single key for all was set; no key is in a log line, an error or a `Debug` output.
