@@ -60,4 +60,4 @@ if [ -n "$too_large" ] && [ "$PROFILE" = release ]; then
     say "Too large, as a cold start fetches and unpacks the package:" >&2
     fail "$too_large"
 fi
-printf 'architecture %s\nprofile %s\nsources %s\n' "$ARCH" "$PROFILE" "$sources" >"$OUT/built"
+printf 'architecture %s\nprofile %s\nsources %s\n' "$ARCH" "$PROFILE${NATIVE:+-native}" "$sources" >"$OUT/built"

@@ -60,17 +60,21 @@ case $3 in
         fail "The last change could not be undone: put right what CloudFormation says, then aws cloudformation continue-update-rollback --stack-name $stack" ;;
     *_IN_PROGRESS) fail 'It is being changed: wait until that is done' ;;
 esac
-set -- deploy --template-file infra/template.yaml --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \
+if [ -n "$first" ] && [ -z "$keep" ]; then
+    fail "$stack is there, and infra/$STAGE.toml, which holds its parameters, is not: get it from whoever deployed it last"
+fi
+region=$2
+set -- deploy --template-file infra/template.yaml --stack-name "$stack" --region "$region" --resolve-s3 --capabilities CAPABILITY_IAM \
     --no-fail-on-empty-changeset --tags "project=weir stage=$STAGE"
 if [ -n "$keep" ]; then
     set -- "$@" --disable-rollback
 fi
+if [ -n "${YES:-}" ]; then
+    set -- "$@" --no-confirm-changeset
+else
+    set -- "$@" --confirm-changeset
+fi
 if [ -z "$first" ]; then
-    if [ -n "${YES:-}" ]; then
-        set -- "$@" --no-confirm-changeset
-    else
-        set -- "$@" --confirm-changeset
-    fi
     exec "$environment/bin/sam" "$@" --config-file "$settings"
 fi
 
@@ -78,14 +82,27 @@ say "The first deployment of $STAGE. Where nothing else is known, Enter takes wh
 answers=$PWD/infra/$STAGE.new.toml
 printf 'version = 0.1\n\n[default.deploy.parameters]\nparameter_overrides = "Stage=\\"%s\\" Architecture=\\"%s\\""\n' \
     "$STAGE" "$architecture" >"$answers"
+# However it ends, what was answered is kept: the stack may be there by then.
+keep_answers() {
+    trap - EXIT INT TERM HUP
+    if [ -n "$(toml_parameter "$answers" ThreeRiversUrl)" ]; then
+        # From the second time on, a change that fails is undone.
+        sed '/^disable_rollback = /d' "$answers" >"$settings"
+        say "The answers are in infra/$STAGE.toml: keep it with the sources, as the next deployment goes by it."
+        if [ "$(toml_parameter "$settings" Stage)" != "$STAGE" ] || [ "$(toml_value "$settings" stack_name)" != "$stack" ] ||
+            [ "$(toml_value "$settings" region)" != "$region" ] ||
+            [ "$(toml_parameter "$settings" Architecture)" != "$architecture" ]; then
+            say "But they name another stage, stack, region or architecture than $STAGE, $stack, $region and $architecture, of" >&2
+            say 'which the packages and the checks were: look at what was deployed, and put them right.' >&2
+            code=1
+        fi
+    else
+        say "No answers were saved: the next make deploy STAGE=$STAGE asks again." >&2
+    fi
+    rm -f "$answers"
+    exit "$code"
+}
+code=1
+trap keep_answers EXIT INT TERM HUP
 code=0
 "$environment/bin/sam" "$@" --config-file "$answers" --guided || code=$?
-if [ "$(toml_parameter "$answers" Stage)" = "$STAGE" ] && [ -n "$(toml_parameter "$answers" ThreeRiversUrl)" ]; then
-    # From the second time on, a change that fails is undone.
-    sed '/^disable_rollback = /d' "$answers" >"$settings"
-    say "The answers are in infra/$STAGE.toml."
-else
-    say "No answers were saved: the next make deploy STAGE=$STAGE asks again."
-fi
-rm -f "$answers"
-exit "$code"

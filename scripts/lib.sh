@@ -78,9 +78,12 @@ environment() {
             fail "python3 with venv is missing: $(install_command python3-venv)"
         fi
         rm -rf "$folder"
-        python3 -m venv "$folder"
-        "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "scripts/requirements-$name.txt" >&2
-        cp "scripts/requirements-$name.txt" "$folder/requirements.txt"
+        # In a substitution bash does not end at what fails.
+        python3 -m venv "$folder" &&
+            "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+                --requirement "scripts/requirements-$name.txt" >&2 &&
+            cp "scripts/requirements-$name.txt" "$folder/requirements.txt" ||
+            fail "The Python packages of scripts/requirements-$name.txt could not be installed: try again"
     fi
     say "$folder"
 }
@@ -123,19 +126,23 @@ where_is() {
         --region "$(toml_value "$2" region)" --profile "$(toml_value "$2" profile)"
 }
 
-# What the packages are made of, as one word: the same for the same sources, wherever they are checked out.
+# What the packages are made of, as one word: the same for the same files, committed or not.
 sources_state() {
-    local sources='Cargo.toml Cargo.lock rust-toolchain.toml common functions'
+    local sources='Cargo.toml Cargo.lock rust-toolchain.toml common docs/error-codes.md functions' folder
     if ! git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
         say unknown
         return
     fi
+    folder=$(mktemp -d)
     # shellcheck disable=SC2086 # a word each
-    {
-        for source in $sources; do git rev-parse "HEAD:$source"; done
-        git diff HEAD -- $sources
-        git ls-files --others --exclude-standard -- $sources
-    } | git hash-object --stdin
+    (
+        # An index of its own: what is staged stays as it is.
+        export GIT_INDEX_FILE=$folder/index
+        git read-tree HEAD
+        git add --all -- $sources
+        git ls-files --stage -- $sources | git hash-object --stdin
+    )
+    rm -rf "$folder"
 }
 
 # What `make build` has noted of the packages in target/lambda.

@@ -2,8 +2,8 @@
 # Deploys the template, unchanged, into an emulator on this machine, with the packages of every function, and sees each
 # do its work through its real trigger.
 #
-# The packages are built for this machine with the profile `lambda-quick`: the same code as production's, without half an
-# hour of optimising. Everything is kept in a folder of its own that is removed in the end, all that is started is ended,
+# The packages are built for this machine with the profile `lambda-quick`: the same code as production's, without minutes of
+# optimising. Everything is kept in a folder of its own that is removed in the end, all that is started is ended,
 # and nothing but 127.0.0.1 is asked, but for the Python packages, once.
 #
 #   PACKAGES=…  a folder with packages to try instead, such as target/lambda

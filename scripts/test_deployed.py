@@ -216,10 +216,15 @@ class Scene:
         template = (self.folder / "infra/template.yaml").read_text()
         parameters = re.findall(r"^  (\w+):$", template.split("\nConditions:")[0].split("\nParameters:")[1], re.M)
         answers = ["", ""] + [given.get(parameter, "") for parameter in parameters]
-        # Neither changes nor roles are asked about again, what was made stays, and the answers are saved.
-        return "\n".join(answers + ["n", "", "", "", "", ""]) + "\n"
+        # Changes are asked about, roles are made, what was made stays, the answers are saved; and yes, deploy.
+        return "\n".join(answers + ["", "", "", "", "", "", "y"]) + "\n"
 
     def a_change_is_deployed(self):
+        settings = self.folder / f"infra/{STAGE}.toml"
+        aside = settings.rename(self.folder / "aside.toml")
+        code, told = self.make("deploy", f"PROFILE={self.profile}", f"ARCH={self.arch}")
+        check(code != 0 and "get it from whoever deployed it last" in told, f"without settings: {told[-1000:]}")
+        aside.rename(settings)
         self.set_parameter("LogDays", "14")
         self.deploy("YES=1")
         groups = self.aws("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/weir-{STAGE}-")["logGroups"]

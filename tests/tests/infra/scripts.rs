@@ -5,7 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Scripts that run Python, themselves or in an environment that they make.
-const WITH_PYTHON: [&str; 5] = ["build", "lint", "schemathesis", "test", "test-deployed"];
+const WITH_PYTHON: [&str; 7] = [
+    "build",
+    "deploy",
+    "destroy",
+    "lint",
+    "schemathesis",
+    "test",
+    "test-deployed",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -32,6 +40,7 @@ fn a_script_that_runs_python_says_that_it_is_missing_before_it_does_anything() {
         command.current_dir(root()).env("PATH", machine.path());
         let ended = command
             .env("CARGO_TARGET_DIR", target.path())
+            .env("STAGE", "dev")
             .output()
             .unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
