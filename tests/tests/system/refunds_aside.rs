@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_domain::{DetailStatus, FileId};
-use weir_settlement::process::ProcessError;
+use weir_settlement::process::{ProcessError, ProcessOptions};
 use weir_store::DetailsMessage;
 use weir_tests::faults::{FaultyClient, Rates};
 use weir_tests::parts::{Network, Parts};
@@ -17,7 +17,7 @@ const PAST_THE_LEASE: Duration = Duration::from_mins(10);
 
 /// Functions with a client that can be told what to throttle; time passes fast, as whoever is throttled
 /// waits.
-async fn throttled() -> (Rig, FaultyClient) {
+pub(super) async fn throttled() -> (Rig, FaultyClient) {
     let network = Network::new().await;
     let parts = Parts::start(&network, 1, 20).await;
     let clock = parts.timeline.clock().clone();
@@ -100,17 +100,26 @@ async fn refunds_whose_ways_from_their_charges_cannot_be_written_are_put_aside_u
 }
 
 #[tokio::test]
-async fn a_refund_whose_charge_cannot_be_read_keeps_no_neighbour_from_being_sent() {
+async fn a_refund_whose_charge_cannot_be_read_waits_for_it_no_longer_than_for_any_and_keeps_no_neighbour()
+ {
     let rig = Rig::start().await;
     let (files, message) = refunds_beside_charges(&rig).await;
     rig.parts
         .damage(files[0].batch(1.try_into().unwrap()), 1, None)
         .await;
-    let failed = rig.process(&message).await.unwrap_err();
-    assert!(
-        matches!(&failed, ProcessError::NotLeased { count: 1, .. }),
-        "{failed}"
-    );
+    rig.process(&message).await.unwrap();
     let statuses = [Unprocessed, Processed, Processed, Processed];
     assert_eq!(rig.statuses(files[1]).await, [statuses]);
+    let refund = rig.detail(files[1], 1, 1).await;
+    assert!(refund.waiting_since.is_some() && refund.next_attempt_at.is_some());
+    let words = refund.error_description.unwrap();
+    assert!(words.contains("cannot be read"), "{words}");
+    let requests = rig.requests();
+    rig.parts
+        .timeline
+        .jump(ProcessOptions::default().charge_wait);
+    rig.process(&message).await.unwrap();
+    let statuses = [DetailStatus::Error, Processed, Processed, Processed];
+    assert_eq!(rig.statuses(files[1]).await, [statuses]);
+    assert_eq!(rig.requests(), requests);
 }

@@ -2,7 +2,8 @@
 //!
 //! A refund is held against its charge first, or tied to it: that asks other tables than its own. Where
 //! those cannot be asked, the refund is put aside and its message comes again; the details beside it are
-//! sent all the same.
+//! sent all the same. A charge that is there but cannot be read is awaited like one that is not settled:
+//! somebody may mend it, and if nobody does, the refund ends in Error.
 
 use std::time::Duration;
 
@@ -130,7 +131,16 @@ impl Processor {
     ) -> Vec<((Detail, Payload), Result<ChargeOf, StoreError>)> {
         stream::iter(wanted)
             .map(async |(detail, payload)| {
-                let charge = self.charge_of(group, &detail, &payload).await;
+                let charge = match self.charge_of(group, &detail, &payload).await {
+                    Err(error @ StoreError::Corrupt { .. }) => {
+                        let detail_id = detail.id;
+                        tracing::error!(%detail_id, %error, "a refund waits: its charge cannot be read");
+                        Ok(ChargeOf::Awaited(
+                            "waits for its charge, which cannot be read".to_owned(),
+                        ))
+                    }
+                    charge => charge,
+                };
                 ((detail, payload), charge)
             })
             .buffered(LOOKUPS_MAX)
