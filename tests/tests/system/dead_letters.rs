@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use weir_domain::{DetailStatus, MessageId, MessageStatus};
-use weir_runtime::Metrics;
+use weir_runtime::{Metric, Metrics};
 use weir_settlement::dead_letters::DeadLetters;
 use weir_settlement::messages::{ReplayError, replay};
 use weir_store::DetailsMessage;
+use weir_tests::counted::Counted;
 use weir_tests::rig::Rig;
 use weir_tests::text;
 
@@ -132,6 +133,40 @@ async fn details_whose_message_died_go_to_a_person_unless_somebody_has_them() {
         .unwrap()
         .unwrap();
     assert_eq!((batch.counters.unprocessed, batch.counters.error), (3, 1));
+}
+
+#[tokio::test]
+async fn a_detail_that_cannot_be_read_keeps_its_dead_letter_from_nothing_and_no_neighbour_from_a_person()
+ {
+    let rig = Rig::start().await;
+    let records = ["SO-1", "SO-2", "SO-3"].map(|order| text::charge(order, "1.00"));
+    let file = rig.take("dead.xml", text::one_batch("B-1", &records)).await;
+    let messages = rig.messages().await;
+    let batch = rig.batch(file, 1).await.id;
+    rig.parts.damage(batch, 2, None).await;
+    let mut dead = received(
+        delivery("d", &serde_json::to_string(&messages[0]).unwrap()),
+        6,
+    );
+    dead.queue_arn = Some("arn:aws:sqs:us-east-1:000000000000:details-dead".to_owned());
+    let sent_at = rig.parts.timeline.now().timestamp_millis().to_string();
+    dead.attributes.insert("SentTimestamp".to_owned(), sent_at);
+    let counted = Counted::of("dead-letters", rig.parts.timeline.clock());
+    let letters = DeadLetters {
+        metrics: counted.metrics.clone(),
+        ..dead_letters(&rig)
+    };
+    assert_eq!(letters.keep(&dead).await.unwrap().details_marked, 2);
+    for line in [1, 3] {
+        assert_eq!(rig.detail(file, 1, line).await.status, DetailStatus::Error);
+    }
+    let sums = [
+        Metric::DeadLetters,
+        Metric::DetailsUnreadable,
+        Metric::DetailsError,
+    ]
+    .map(|metric| counted.sum(metric));
+    assert_eq!(sums, [1, 1, 2]);
 }
 
 #[tokio::test]

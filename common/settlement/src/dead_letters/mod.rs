@@ -13,7 +13,10 @@
 //! A dead letter that comes twice is the same message, and finds no detail left to mark. It counts each
 //! time: whether its queue has repeated it or it has been replayed and died again is not to be told. Of one that
 //! was kept before, what was told of it stays, and this is added.
+//!
+//! A detail that cannot be read is passed over and told of; those beside it are marked all the same.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -84,8 +87,9 @@ impl DeadLetters {
             };
             self.store.mark_message(known.id, &mark).await?;
         }
-        let details_marked = self.mark_details(delivery, &known.correlation_id).await?;
+        // Before the details: what keeps them from being marked must not keep it from being told.
         self.metrics.count(Metric::DeadLetters, 1);
+        let details_marked = self.mark_details(delivery, &known.correlation_id).await?;
         tracing::error!(
             message_id = %known.id,
             queue = delivery.queue_name(),
@@ -143,8 +147,12 @@ impl DeadLetters {
         let mut attempt = 0;
         loop {
             let now = self.clock.now();
-            let details = self.store.details(&batch.place(), &lines).await?;
-            let outcomes: Vec<Outcome> = details
+            let read = self.store.readable_details(&batch.place(), &lines).await?;
+            if attempt == 0 {
+                self.tell_unreadable(batch, &read.unreadable);
+            }
+            let outcomes: Vec<Outcome> = read
+                .details
                 .into_iter()
                 .filter(|detail| is_left_behind(detail, sent_at, now))
                 .filter_map(|detail| undeliverable(detail, delivery, correlation_id, now))
@@ -174,6 +182,15 @@ impl DeadLetters {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Tells of details that cannot be read. They keep those beside them from nothing.
+    fn tell_unreadable(&self, batch: &Batch, unreadable: &BTreeSet<LineNumber>) {
+        for line in unreadable {
+            self.metrics.count(Metric::DetailsUnreadable, 1);
+            let detail_id = batch.id.detail(*line);
+            tracing::error!(%detail_id, "a detail that cannot be read was not marked");
         }
     }
 }
