@@ -1,6 +1,8 @@
 //! Requests that are run again after somebody else has come in between.
 
+use serde_json::json;
 use weir_domain::{BatchAction, DetailStatus, FileId};
+use weir_runtime::Metric;
 use weir_settlement::actions::{ActionError, Asked};
 use weir_store::Batch;
 use weir_tests::rig::Rig;
@@ -8,6 +10,7 @@ use weir_tests::rig::Rig;
 use super::actions_hand::{
     act, act_on, asked, assert_in_step, begun, charges, ids, refused_charges, taken,
 };
+use super::refunds_aside::throttled;
 
 use BatchAction as Do;
 
@@ -136,4 +139,20 @@ async fn a_repeat_that_is_refused_says_what_its_first_run_has_changed() {
         }) => assert_eq!((told as u64, refused.len()), (changed, 1)),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn details_that_were_perhaps_given_up_by_a_write_without_an_answer_are_told_of() {
+    let (rig, client) = throttled().await;
+    let file = taken(&rig, &charges(2)).await;
+    rig.set_faults(json!({"cut_after_commit": 1}));
+    rig.process_messages().await;
+    rig.set_faults(json!({}));
+    let told = || rig.counted.process.sum(Metric::OutcomeUnknown);
+    // Only what gives them up: the task is noted, and every try of the transaction ends without an answer.
+    client.throttle(Some("bcs.outcome_unknown"));
+    let _ = act(&rig, file, Do::Cancel).await;
+    client.throttle(None);
+    assert_eq!(told(), 2);
+    assert_eq!(rig.detail(file, 1, 1).await.status, DetailStatus::Retry);
 }

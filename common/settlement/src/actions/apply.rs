@@ -54,15 +54,33 @@ impl Actions {
         change: &Change<'_>,
         lines: &[LineNumber],
     ) -> Result<Applied, ActionError> {
-        // What an earlier try wrote whose answer did not come.
-        let mut unsure: Vec<DetailChange> = Vec::new();
+        let mut unsure = Vec::new();
+        let applied = self.apply_in_tries(change, lines, &mut unsure).await;
+        if applied.is_err() {
+            // It may have taken effect, and whoever comes next finds it done: rather told twice than
+            // never.
+            let mut maybe: Vec<_> = unsure.iter().filter_map(given_up).collect();
+            maybe.sort_unstable();
+            maybe.dedup();
+            self.tell_given_up(&maybe);
+        }
+        applied
+    }
+
+    /// The same. What tries wrote whose answer did not come is left in `unsure`.
+    async fn apply_in_tries(
+        &self,
+        change: &Change<'_>,
+        lines: &[LineNumber],
+        unsure: &mut Vec<DetailChange>,
+    ) -> Result<Applied, ActionError> {
         let mut tries = 0;
         loop {
             let place = change.batch.place();
             let read = self.store.readable_details(&place, lines).await?;
             // Not before: what was read may have changed a moment ago.
             let now = self.clock.now();
-            let (mut applied, changes) = self.steps(change, read, &unsure, now).await?;
+            let (mut applied, changes) = self.steps(change, read, unsure, now).await?;
             let stop = change.reach != Reach::Whole && !applied.refused.is_empty();
             if changes.is_empty() || stop {
                 self.tell_given_up(&applied.given_up);
@@ -79,12 +97,17 @@ impl Actions {
                     applied.changed.extend(changes.iter().map(line));
                     return Ok(applied);
                 }
-                Err(error) if error.is_transient() && tries + 1 < TRIES_MAX => {
-                    unsure.extend(changes);
+                Err(error) => {
+                    let is_transient = error.is_transient();
+                    if is_transient {
+                        unsure.extend(changes);
+                    }
+                    if !is_transient || tries + 1 == TRIES_MAX {
+                        return Err(error.into());
+                    }
                     self.pause_after(tries).await;
                     tries += 1;
                 }
-                Err(error) => return Err(error.into()),
             }
         }
     }
