@@ -6,8 +6,9 @@
 //! sweeps at once: a message only wakes, and a batch is ended by a conditional write.
 //!
 //! What is due later than a queue holds a message back has none: waking it is the rule, and counted as
-//! such. Everything else that is woken had a message and lost it, or stood still otherwise, which is
-//! counted as swept. So a detail that has a message is left alone for as long as that may take.
+//! such. So is waking a detail that was never put off while its message may still come: a breaker sends
+//! a later one and writes nothing, and what was handed back is seen again after a while. Everything else
+//! that is woken had a message and lost it, or stood still otherwise, which is counted as swept.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use serde::Serialize;
 use weir_domain::{BatchAction, BatchId, BatchStatus, FileId, FileStatus, LineNumber};
 use weir_runtime::{Clock, Metric, Metrics, Random, Reader};
 use weir_store::{
-    Batch, BatchTask, BatchTaskMessage, Detail, DetailsMessage, Store, StoreError,
+    Batch, BatchTask, BatchTaskMessage, DELAY_MAX, Detail, DetailsMessage, Store, StoreError,
     UploadContinuation,
 };
 
@@ -26,6 +27,9 @@ use crate::upload::{UploadError, Uploader, patience};
 
 /// Lines read at a time of a batch: whole shards of most batches.
 const LINES_AT_A_TIME: u32 = 10_000;
+/// For how much longer than it takes to be quiet a message may be held back or out of sight: by the longest
+/// delay and a quarter, which is more than a function may keep it.
+const MESSAGE_LATE_MAX: Duration = Duration::from_secs(DELAY_MAX.as_secs() * 5 / 4);
 /// What must be left of the time to look at another file or batch.
 const TIME_KEPT: Duration = Duration::from_secs(5);
 
@@ -69,7 +73,8 @@ pub struct Swept {
     pub files: u64,
     /// Details put on their queue again whose message was lost.
     pub details: u64,
-    /// Details put on their queue that were due later than a queue holds a message back: they had none.
+    /// Details put on their queue that were due later than a queue holds a message back, and had none, or
+    /// whose message may still come.
     pub details_on_time: u64,
     /// Batches whose task was put on its queue again.
     pub tasks: u64,
@@ -227,8 +232,9 @@ impl Sweeper {
             if completed && batch.counters.error > 0 {
                 self.metrics.count(Metric::BatchesError, 1);
             }
-        } else if self.may_wake(&batch, quiet).await? {
-            self.wake_details(&batch, quiet, swept, limit).await?;
+        } else if let Some(since) = self.standing_since(&batch, quiet).await? {
+            self.wake_details(&batch, since, quiet, swept, limit)
+                .await?;
         }
         Ok(())
     }
@@ -244,24 +250,31 @@ impl Sweeper {
         self.store.send_batch_task(&message, Duration::ZERO).await
     }
 
-    /// A batch whose file is not on the queue yet is the upload's business, and one whose file has just
-    /// come there is older than its messages.
-    async fn may_wake(&self, batch: &Batch, quiet: Duration) -> Result<bool, StoreError> {
+    /// Since when nothing has come of a quiet batch. A batch whose file is not on the queue yet is the
+    /// upload's business, and one whose file has just come there is older than its messages.
+    async fn standing_since(
+        &self,
+        batch: &Batch,
+        quiet: Duration,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
         let file = self.store.file(batch.id.file()).await?;
-        Ok(file.is_some_and(|file| {
-            let sent_at = file.processed_at.unwrap_or(file.updated_at);
-            file.status == FileStatus::Processed && self.is_quiet(sent_at, quiet)
-        }))
+        let file = file.filter(|file| file.status == FileStatus::Processed);
+        Ok(file
+            .map(|file| file.processed_at.unwrap_or(file.updated_at))
+            .filter(|sent_at| self.is_quiet(*sent_at, quiet))
+            .map(|sent_at| sent_at.max(batch.updated_at)))
     }
 
     /// Wakes what is due of a batch, as far as time allows.
     async fn wake_details(
         &self,
         batch: &Batch,
+        since: DateTime<Utc>,
         quiet: Duration,
         swept: &mut Swept,
         limit: &TimeLimit,
     ) -> Result<(), StoreError> {
+        let is_message_lost = self.is_quiet(since, quiet.saturating_add(MESSAGE_LATE_MAX));
         let now = self.clock.now();
         let last = u32::try_from(batch.counters.details).unwrap_or(u32::MAX);
         let group = batch
@@ -286,7 +299,7 @@ impl Sweeper {
             }
             let mut due: Vec<LineNumber> = Vec::new();
             for detail in &read.details {
-                match standing(detail, now, quiet) {
+                match standing(detail, now, quiet, is_message_lost) {
                     Standing::Left => continue,
                     Standing::OnTime => swept.details_on_time += 1,
                     Standing::Still => swept.details += 1,
@@ -306,22 +319,33 @@ impl Sweeper {
 /// How a detail of a quiet batch stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// It is not open, somebody works on it, it is not due, or its message may still come.
+    /// It is not open, somebody works on it, it is not due, or is left to its message.
     Left,
-    /// It is due, and nobody else was to wake it.
+    /// It is due, and nobody else was to wake it, or its message may be late.
     OnTime,
     /// Its message should have come.
     Still,
 }
 
-fn standing(detail: &Detail, now: DateTime<Utc>, quiet: Duration) -> Standing {
+/// `is_message_lost` tells whether a message that was sent when the batch was last heard of has had all
+/// the time it may take.
+fn standing(
+    detail: &Detail,
+    now: DateTime<Utc>,
+    quiet: Duration,
+    is_message_lost: bool,
+) -> Standing {
     let is_leased = detail.lease_until.is_some_and(|until| until > now);
     if !detail.status.is_open() || is_leased {
         return Standing::Left;
     }
-    // Its message was sent at once, before the batch was quiet.
+    // Its message was sent at once, but may have been sent again later, or handed back.
     let Some(due_at) = detail.next_attempt_at else {
-        return Standing::Still;
+        return if is_message_lost {
+            Standing::Still
+        } else {
+            Standing::OnTime
+        };
     };
     if due_at > now {
         return Standing::Left;

@@ -208,7 +208,7 @@ async fn details_that_are_retried_and_whose_messages_are_lost_are_woken_by_the_s
         40
     );
     rig.parts.timeline.jump(QUIET);
-    assert_eq!(rig.sweep().await.details, 40);
+    assert_eq!(rig.sweep().await.details_on_time, 40);
     rig.settle().await;
     assert_eq!(rig.statuses(file).await, [[Is::Error; 40]]);
     assert_in_step(&rig, file).await;

@@ -16,6 +16,8 @@ use super::actions_hand::{begun, charges, taken};
 
 /// After how long something counts as standing still.
 const QUIET: Duration = Duration::from_mins(3);
+/// For how much longer the message of what was never put off may be on its way.
+const LATE: Duration = Duration::from_secs(1_125);
 
 #[tokio::test]
 async fn details_whose_messages_were_lost_are_woken_once_they_stand_still() {
@@ -26,8 +28,14 @@ async fn details_whose_messages_were_lost_are_woken_once_they_stand_still() {
     rig.parts.timeline.jump(QUIET / 2);
     assert_eq!(rig.sweep().await.details, 0);
     rig.parts.timeline.jump(QUIET / 2);
+    // Woken at once; only when no message can come any more is it known that they were lost.
+    let all = contents.charges + contents.refunds;
     let swept = rig.sweep().await;
-    assert_eq!(swept.details, contents.charges + contents.refunds);
+    assert_eq!((swept.details, swept.details_on_time), (0, all));
+    rig.messages().await;
+    rig.parts.timeline.jump(LATE);
+    let swept = rig.sweep().await;
+    assert_eq!((swept.details, swept.details_on_time), (all, 0));
     assert!(swept.complete);
     // Another sweep wakes them once more, which sends nothing twice.
     rig.sweep().await;
@@ -48,7 +56,7 @@ async fn while_the_queue_is_long_a_quiet_batch_is_left_to_its_messages() {
     rig.parts.timeline.jump(QUIET);
     assert_eq!(rig.sweep().await.details, 0);
     rig.parts.timeline.jump(Duration::from_hours(1));
-    assert_eq!(rig.sweep().await.details, 75);
+    assert_eq!(rig.sweep().await.details_on_time, 75);
     rig.settle().await;
     rig.audit(&[file]).await;
 }
@@ -66,14 +74,31 @@ async fn a_detail_of_a_worker_that_died_is_woken_when_its_lease_is_over() {
     })
     .await;
     rig.parts.timeline.jump(QUIET);
-    assert_eq!(rig.sweep().await.details, 1);
+    assert_eq!(rig.sweep().await.details_on_time, 1);
     rig.settle().await;
     assert_eq!(
         rig.detail(file, 1, 1).await.status,
         DetailStatus::Unprocessed
     );
     rig.parts.timeline.jump(Duration::from_mins(10));
-    assert_eq!(rig.sweep().await.details, 1);
+    assert_eq!(rig.sweep().await.details_on_time, 1);
+    rig.settle().await;
+    rig.audit(&[file]).await;
+}
+
+#[tokio::test]
+async fn what_was_never_put_off_is_counted_as_swept_only_when_its_message_cannot_come_any_more() {
+    let rig = Rig::start().await;
+    let file = taken(&rig, &charges(3)).await;
+    rig.messages().await;
+    let moment = Duration::from_secs(10);
+    rig.parts.timeline.jump(QUIET + LATE.saturating_sub(moment));
+    let swept = rig.sweep().await;
+    assert_eq!((swept.details, swept.details_on_time), (0, 3));
+    rig.parts.timeline.jump(moment);
+    let swept = rig.sweep().await;
+    assert_eq!((swept.details, swept.details_on_time), (3, 0));
+    assert_eq!(counted(&rig), (3, 3));
     rig.settle().await;
     rig.audit(&[file]).await;
 }
@@ -151,9 +176,9 @@ async fn a_batch_whose_file_has_just_come_to_its_queue_does_not_stand_still() {
     let mut read = rig.file(file).await;
     read.processed_at = Some(rig.parts.timeline.now());
     rig.parts.store.save_file(&mut read).await.unwrap();
-    assert_eq!(rig.sweep().await.details, 0);
+    assert_eq!(rig.sweep().await.details_on_time, 0);
     rig.parts.timeline.jump(QUIET);
-    assert_eq!(rig.sweep().await.details, 1);
+    assert_eq!(rig.sweep().await.details_on_time, 1);
 }
 
 #[tokio::test]

@@ -44,8 +44,8 @@ use call::CallResult;
 use decide::{Decision, decide};
 use lease::Leased;
 pub use options::ProcessOptions;
-use wake::Wakes;
 pub(crate) use wake::put_off_with_message;
+use wake::{Wakes, with_message};
 use watch::CancelWatch;
 
 /// How long finished outcomes wait for others to share their transaction.
@@ -172,7 +172,8 @@ impl Processor {
         let breaker = group.key.as_ref().ok().map(|key| self.breakers.of(key));
         if let Some(until) = breaker.and_then(|breaker| breaker.wait_until(now)) {
             let mut wakes = Wakes::new(now);
-            wakes.add_all(&message.lines, until);
+            // Nothing is written of this: without a message nobody would know that they wait.
+            wakes.add_all(&message.lines, with_message(now, until));
             return Ok(self.send_wakes(&group, &wakes).await?);
         }
         self.process_group(&group, &message.lines).await
@@ -277,8 +278,11 @@ impl Processor {
             };
             match next {
                 Ok(Some(CallResult::Outcome(outcome))) => outcomes.push(*outcome),
-                Ok(Some(CallResult::Released { lease, until })) => {
-                    wakes.add(lease.line, until);
+                Ok(Some(CallResult::Released { mut lease, until })) => {
+                    let now = self.clock.now();
+                    let until = with_message(now, until);
+                    lease.after.next_attempt_at = Some(until);
+                    wakes.add_set_at(lease.line, now, until);
                     released.push(*lease);
                 }
                 Ok(None) => break,

@@ -80,12 +80,19 @@ fn has_message(set_at: DateTime<Utc>, at: DateTime<Utc>) -> bool {
     u128::try_from(ahead).map_or(true, |ahead| ahead <= DELAY_MAX.as_millis())
 }
 
+/// The time until which something is put off, but no later than a queue holds a message back: for what is to
+/// have a message whatever happens.
+pub(super) fn with_message(now: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
+    let longest = TimeDelta::from_std(DELAY_MAX).unwrap_or(TimeDelta::zero());
+    until.min(now + longest)
+}
+
 /// For how long an open detail, put off until then, was put off at most, if a message was sent to wake it;
 /// `None` when it was left to the sweeper.
 ///
 /// Only a failed attempt puts one off for longer than a queue holds a message back, and when that was is
-/// told by its outcome. Whatever puts it off once more, such as a breaker, sends a message that is not told
-/// from none.
+/// told by its outcome. Whatever puts it off once more, such as a breaker, does so for no longer, and sends a
+/// message that is not told from none.
 pub(crate) fn put_off_with_message(detail: &Detail, until: DateTime<Utc>) -> Option<TimeDelta> {
     let since_outcome = until - detail.updated_at;
     let most = TimeDelta::from_std(DELAY_MAX).map_or(since_outcome, |most| most.min(since_outcome));
@@ -158,6 +165,17 @@ mod tests {
             let put_off = put_off_with_message(&detail, until);
             let pause = has_message.then(|| TimeDelta::seconds(seconds));
             assert_eq!(put_off, pause, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_a_breaker_puts_off_for_over_fifteen_minutes_is_woken_after_fifteen() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        for (asked, delay) in [(899, 899), (900, 900), (901, 900), (86_400, 900)] {
+            let mut wakes = Wakes::new(now);
+            wakes.add(line(1), with_message(now, now + TimeDelta::seconds(asked)));
+            let woken = vec![(vec![line(1)], Duration::from_secs(delay))];
+            assert_eq!(wakes.grouped(), woken, "{asked}");
         }
     }
 
