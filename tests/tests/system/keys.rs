@@ -279,6 +279,27 @@ async fn keys_that_cannot_be_read_at_first_hold_details_up_and_lose_none() {
 }
 
 #[tokio::test]
+async fn keys_that_could_not_be_read_put_old_details_off_by_a_minute_and_count_no_client_as_keyless()
+ {
+    let stage = Stage::set(PATIENCE).await;
+    stage.put(NEW);
+    stage.secrets.set_answers(Answers::Denied);
+    let file = stage.charges("old", 3).await;
+    stage.jump(Duration::from_mins(30));
+    let began = stage.rig.parts.timeline.now();
+    stage.rig.process_messages().await;
+    let waits = stage.rig.detail(file, 1, 1).await.next_attempt_at.unwrap() - began;
+    assert!(waits >= TimeDelta::minutes(1), "{waits}");
+    assert!(waits < TimeDelta::minutes(2), "{waits}");
+    assert_eq!(stage.counted(Metric::CredentialsMissing), 0);
+    assert!(stage.counted(Metric::CredentialsUnread) > 0);
+    stage.secrets.go_on();
+    stage.jump(Duration::from_mins(2));
+    stage.rig.settle().await;
+    stage.all_are(file, DetailStatus::Processed).await;
+}
+
+#[tokio::test]
 async fn what_was_read_stays_in_use_whatever_becomes_of_the_service_or_the_secret() {
     let stage = Stage::set(Duration::from_secs(1)).await;
     stage.put(NEW);

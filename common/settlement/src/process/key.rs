@@ -29,12 +29,15 @@ impl Processor {
     ) -> Vec<Change> {
         if !wanted.is_empty() {
             let count = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
-            self.metrics.count(Metric::CredentialsMissing, count);
+            // That the keys could not be read was counted by whoever tried.
+            if matches!(why, NoKey::OfClient(_)) {
+                self.metrics.count(Metric::CredentialsMissing, count);
+            }
             tracing::error!(batch_id = %group.batch.id, details = count, "a batch {why}");
         }
         let mut changes = Vec::with_capacity(wanted.len());
         for (detail, _) in wanted {
-            let next = now + pause(now - detail.created_at);
+            let next = now + pause(why, now - detail.created_at);
             let mut lease = Lease::of(&detail);
             lease.after.next_attempt_at = Some(next);
             lease.after.error_description = Some(why.to_string());
@@ -45,14 +48,26 @@ impl Processor {
     }
 }
 
-/// The pause of a detail that has been there so long already: as long again, within limits.
-fn pause(age: TimeDelta) -> TimeDelta {
-    age.clamp(PAUSE_MIN, PAUSE_MAX)
+/// The pause of a detail that has been there so long already: as long again, within limits, where its
+/// client has no key; the shortest where the keys could not be read, as others may have them, or soon will.
+fn pause(why: NoKey, age: TimeDelta) -> TimeDelta {
+    match why {
+        NoKey::Unread => PAUSE_MIN,
+        NoKey::OfClient(_) => age.clamp(PAUSE_MIN, PAUSE_MAX),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_detail_whose_keys_could_not_be_read_waits_one_minute_however_old_it_is() {
+        for age in [-5, 0, 60, 61, 900, 100_000] {
+            let waits = pause(NoKey::Unread, TimeDelta::seconds(age));
+            assert_eq!(waits, TimeDelta::minutes(1), "{age}");
+        }
+    }
 
     #[test]
     fn a_detail_without_key_waits_as_long_again_from_one_minute_to_fifteen() {
@@ -65,8 +80,10 @@ mod tests {
             (900, 900),
             (901, 900),
         ] {
+            let client = "11111111-1111-4111-8111-111111111111".parse().unwrap();
             let waits = TimeDelta::seconds(waits);
-            assert_eq!(pause(TimeDelta::seconds(age)), waits, "{age}");
+            let pause = pause(NoKey::OfClient(client), TimeDelta::seconds(age));
+            assert_eq!(pause, waits, "{age}");
         }
     }
 }
