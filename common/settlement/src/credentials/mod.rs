@@ -148,7 +148,7 @@ impl Credentials {
     }
 
     /// Reads the secret again when what is known of it is old. Meanwhile all others go on with that;
-    /// so they do when it fails. Takes no longer than a call to Secrets Manager may.
+    /// so they do when it fails, or takes more than two seconds. Takes longer only while no keys are known at all.
     pub async fn keep_fresh(&self) {
         if let Held::Secret(keys) = &self.0 {
             keys.keep_fresh().await;

@@ -6,10 +6,10 @@
 //! | --- | --- |
 //! | nothing has been read yet, or the client's key is not in it | those who need that key |
 //! | 3Rivers refused a key | whoever sent it |
-//! | what is known is older than its limit | nobody: all go on with what is known |
+//! | what is known is older than its limit | no call: all go on with what is known, and after [`REFRESH_MAX`] it is given up |
 //!
 //! Invariants: one read at a time, and none sooner than [`READS_APART`] after the last has ended, however
-//! it ended and whoever asks: a storm of refusals is not passed on to Secrets Manager. What was read stays in
+//! it ended (after its beginning, if it was given up) and whoever asks: a storm of refusals is not passed on to Secrets Manager. What was read stays in
 //! use for as long as nothing newer could be. A text with a fault takes no key away: what is right of it
 //! counts, beside what was known of all other clients.
 //!
@@ -31,6 +31,11 @@ use super::{AfterRefusal, Mark, NoKey};
 
 /// For how long after a read there is no other.
 pub(super) const READS_APART: TimeDelta = TimeDelta::seconds(10);
+
+/// For how long a read may go on that no call waits for: the invocation does not end before it.
+const REFRESH_MAX: Duration = Duration::from_secs(2);
+
+const STAYS: &str = "the 3Rivers keys could not be read: those that are known stay in use";
 
 /// The keys of a secret.
 #[derive(Debug)]
@@ -136,7 +141,16 @@ impl SecretKeys {
     }
 
     pub(super) async fn keep_fresh(&self) {
-        self.read(Need::Fresh).await;
+        // Without any keys the work waits for this very read.
+        if self.known().keys.is_none() {
+            return self.read(Need::Fresh).await;
+        }
+        // A read that is dropped gives its turn back, and its beginning keeps the next one apart.
+        let refresh = self.read(Need::Fresh);
+        if self.clock.timeout(REFRESH_MAX, refresh).await.is_err() {
+            self.metrics.count(Metric::CredentialsUnread, 1);
+            tracing::error!("{STAYS}: no answer in time");
+        }
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -200,7 +214,6 @@ impl SecretKeys {
 
     /// What the secret holds, if it is to be had; what is wrong is told here.
     async fn ask(&self) -> Option<Keys> {
-        const STAYS: &str = "the 3Rivers keys could not be read: those that are known stay in use";
         let keys = match self.secrets.read(&self.id).await {
             Ok(text) => parse(&text)
                 .inspect_err(|error| tracing::error!(%error, "{STAYS}"))

@@ -135,7 +135,8 @@ impl Processor {
     ) -> Result<(), ProcessError> {
         // Keys that are old are read again beside the work, which does not wait for them.
         let work = self.process_message(message, correlation_id, limit);
-        let (done, ()) = join(work, self.credentials.keep_fresh()).await;
+        let fresh = Box::pin(self.credentials.keep_fresh());
+        let (done, ()) = join(work, fresh).await;
         done
     }
 
