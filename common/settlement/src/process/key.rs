@@ -1,8 +1,10 @@
 //! Details for which there is no key: they wait.
 //!
 //! They wait as a refund waits for its charge, by a time in their state: whatever else wakes them finds
-//! that they are not due. Nothing was sent of them, so there is no attempt to be counted, and no end to it:
-//! the day a key comes they are sent. An alarm tells a person meanwhile.
+//! that they are not due. There is no attempt to be counted, and no end to it where no call was begun
+//! before: the day a key comes they are sent. A detail that lost its key in the midst of its attempts, with a
+//! call whose outcome is not known, is given up when that call can be repeated no more. An alarm tells a
+//! person meanwhile.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use weir_runtime::Metric;
@@ -40,12 +42,20 @@ impl Processor {
             let next = now + pause(why, now - detail.created_at);
             let mut lease = Lease::of(&detail);
             lease.after.next_attempt_at = Some(next);
-            lease.after.error_description = Some(why.to_string());
+            // What a call met, whose outcome is not known, tells a person more than what it waits for.
+            if !says_what_a_call_met(&detail) {
+                lease.after.error_description = Some(why.to_string());
+            }
             wakes.add(detail.line(), next);
             changes.push((lease, None));
         }
         changes
     }
+}
+
+/// Whether its description is of a call whose outcome is not known.
+fn says_what_a_call_met(detail: &Detail) -> bool {
+    detail.attempted_at.is_some() && detail.error_description.is_some()
 }
 
 /// The pause of a detail that has been there so long already: as long again, within limits, where its
@@ -59,7 +69,24 @@ fn pause(why: NoKey, age: TimeDelta) -> TimeDelta {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::tests::detail;
     use super::*;
+
+    #[test]
+    fn a_call_of_unknown_outcome_keeps_its_words_while_its_detail_waits_for_a_key() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        for (attempted, words, stays) in [
+            (None, None, false),
+            (None, Some("waits"), false),
+            (Some(now), None, false),
+            (Some(now), Some("it timed out"), true),
+        ] {
+            let mut detail = detail(now);
+            detail.attempted_at = attempted;
+            detail.error_description = words.map(str::to_owned);
+            assert_eq!(says_what_a_call_met(&detail), stays, "{words:?}");
+        }
+    }
 
     #[test]
     fn a_detail_whose_keys_could_not_be_read_waits_one_minute_however_old_it_is() {
