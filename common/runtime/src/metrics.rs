@@ -125,7 +125,7 @@ metrics! {
     /// Messages that were set aside by their queues and kept.
     DeadLetters = "dead_letters", Count, &[DEAD_LETTER];
     /// Details that were left out of what was done because what is kept of them cannot be read.
-    DetailsUnreadable = "details_unreadable", Count, &[PROCESSOR, SWEEPER, ACTION];
+    DetailsUnreadable = "details_unreadable", Count, &[PROCESSOR, SWEEPER, DEAD_LETTER, ACTION];
     /// Records of a queue that were handed back to it.
     RecordsFailed = "records_failed", Count, &[UPLOAD, PROCESSOR, SYNC, DEAD_LETTER];
     /// Details, tasks, files and batches that stood still, as their message was lost, and were woken.
