@@ -64,8 +64,8 @@ if [ -n "$first" ] && [ -z "$keep" ]; then
     fail "$stack is there, and infra/$STAGE.toml, which holds its parameters, is not: get it from whoever deployed it last"
 fi
 region=$2
-set -- deploy --template-file infra/template.yaml --stack-name "$stack" --region "$region" --resolve-s3 --capabilities CAPABILITY_IAM \
-    --no-fail-on-empty-changeset --tags "project=weir stage=$STAGE"
+set -- deploy --template-file infra/template.yaml --stack-name "$stack" --region "$region" --resolve-s3 \
+    --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --tags "project=weir stage=$STAGE"
 if [ -n "$keep" ]; then
     set -- "$@" --disable-rollback
 fi
@@ -102,7 +102,7 @@ keep_answers() {
     rm -f "$answers"
     exit "$code"
 }
+# What is interrupted has not ended well.
 code=1
 trap keep_answers EXIT INT TERM HUP
-code=0
-"$environment/bin/sam" "$@" --config-file "$answers" --guided || code=$?
+if "$environment/bin/sam" "$@" --config-file "$answers" --guided; then code=0; else code=$?; fi

@@ -5,8 +5,8 @@
 //! ([`wire`]): every request is an action on a resource, as IAM names them. Each must be allowed, so
 //! that AWS refuses nothing that the play needs; and all that is allowed must have been asked for, so that
 //! a right that nobody needs any more is noticed. Only what Lambda asks for itself, for its queues and
-//! logs, is left out: a right that is needed
-//! only when something comes in between has its scene in the play, in which that comes in between.
+//! logs, is left out: a right that is needed only when something comes in between has its scene in the
+//! play, in which that comes in between.
 
 mod calls;
 mod play;

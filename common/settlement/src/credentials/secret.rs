@@ -9,8 +9,8 @@
 //! | what is known is older than its limit | no call: all go on with what is known, and after [`REFRESH_MAX`] it is given up |
 //!
 //! Invariants: one read at a time, and none sooner than [`READS_APART`] after the last has ended, however
-//! it ended (after its beginning, if it was given up) and whoever asks: a storm of refusals is not passed on to Secrets Manager. What was read stays in
-//! use for as long as nothing newer could be. A text with a fault takes no key away: what is right of it
+//! it ended (after its beginning, if it was given up) and whoever asks: a storm of refusals is not passed
+//! on to Secrets Manager. What was read stays in use for as long as nothing newer could be. A text with a fault takes no key away: what is right of it
 //! counts, beside what was known of all other clients.
 //!
 //! A refusal by 3Rivers stands when the secret was seen, after the call had begun, to hold that key
